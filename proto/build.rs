@@ -1,0 +1,14 @@
+//! Compiles the contract with protox, so that no `protoc` is needed, and keeps the descriptors for reflection.
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=dynamo");
+    let files = ["dynamo/v1/kv.proto", "dynamo/v1/replica.proto", "dynamo/v1/admin.proto"];
+    let descriptors = protox::compile(files, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}
