@@ -1,0 +1,67 @@
+# The project's commands. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+export KEYS ?= 100000
+export VALUE_BYTES ?= 1024
+export KEEP ?= 1
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: setup
+setup: ## install what is missing on this machine (Debian packages), quickly when all is there
+	@scripts/setup
+
+.PHONY: cluster-setup
+cluster-setup: setup
+	@if [ "$$(scripts/cluster which)" = embedded ]; then scripts/setup --embedded; fi
+
+.PHONY: build
+build: setup ## every binary, optimised enough for tests and the demo
+	cargo build --locked --workspace --all-targets
+
+.PHONY: images
+images: build cluster-setup ## container images without docker, into target/images
+	scripts/images
+
+.PHONY: demo
+demo: images ## a Kubernetes, the store on it, 3 -> 5 -> 3 under load, and a verdict (KEYS=, VALUE_BYTES=, KEEP=0)
+	target/debug/demo
+
+.PHONY: demo-down
+demo-down: ## take the demo's Kubernetes down
+	scripts/cluster down
+
+.PHONY: test
+test: lint unit licences e2e ## everything that must pass: format, lints, unit, property, real processes, real Kubernetes
+
+.PHONY: lint
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd tests/kubernetes && test -z "$$(gofmt -l .)"
+
+.PHONY: unit
+unit: build ## unit and property tests, and the local cluster of real processes
+	cargo test --locked --workspace
+
+.PHONY: licences
+licences: setup
+	scripts/licences
+
+.PHONY: e2e
+e2e: images ## the end-to-end scenarios on a real Kubernetes
+	target/debug/e2e
+
+.PHONY: harness-test
+harness-test: cluster-setup ## the Kubernetes harness's own tests
+	cd tests/kubernetes && CGO_ENABLED=0 go test ./internal/...
+
+.PHONY: crds
+crds: ## write crds/ and the chart's CRD template anew from the types
+	cargo run --locked -q -p dynamo-operator --bin crdgen -- --write
