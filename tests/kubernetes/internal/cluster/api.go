@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// api asks the cluster's API server.
+type api struct{ client kubernetes.Interface }
+
+func newAPI(kubeconfig string) (*api, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the kubeconfig %s: %w", kubeconfig, err)
+	}
+	config.Timeout = 5 * time.Second
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a client of the API server: %w", err)
+	}
+	return &api{client: client}, nil
+}
+
+func (a *api) ready(ctx context.Context) error {
+	return a.client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+}
+
+// podNetwork gives the addresses that the controller-manager has set aside for a node's pods.
+func (a *api) podNetwork(ctx context.Context, name string) (string, error) {
+	found, err := a.client.CoreV1().Nodes().Get(ctx, name, meta.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	if found.Spec.PodCIDR == "" {
+		return "", errNotYet
+	}
+	return found.Spec.PodCIDR, nil
+}
+
+func (a *api) nodeReady(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		found, err := a.client.CoreV1().Nodes().Get(ctx, name, meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		condition := readiness(found)
+		if condition.Status == core.ConditionTrue {
+			return nil
+		}
+		return fmt.Errorf("%s says: %s", name, condition.Message)
+	}
+}
+
+// nodes gives each node's word on being Ready: True, False or Unknown.
+func (a *api) nodes(ctx context.Context) (map[string]string, error) {
+	list, err := a.client.CoreV1().Nodes().List(ctx, meta.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	states := map[string]string{}
+	for _, found := range list.Items {
+		states[found.Name] = string(readiness(&found).Status)
+	}
+	return states, nil
+}
+
+func readiness(node *core.Node) core.NodeCondition {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == core.NodeReady {
+			return condition
+		}
+	}
+	return core.NodeCondition{Status: core.ConditionUnknown, Message: "it has not reported yet"}
+}
+
+func (a *api) deploymentAvailable(namespace, name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		found, err := a.client.AppsV1().Deployments(namespace).Get(ctx, name, meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, condition := range found.Status.Conditions {
+			if condition.Type == apps.DeploymentAvailable && condition.Status == core.ConditionTrue && found.Status.AvailableReplicas == found.Status.Replicas {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d of %d pods of %s are available", found.Status.AvailableReplicas, found.Status.Replicas, name)
+	}
+}
+
+// apply hands a manifest to the kubectl in this binary.
+func (h *Harness) apply(ctx context.Context, manifest []byte) error {
+	command := exec.CommandContext(ctx, h.program, "kubectl", "apply", "--server-side", "-f", "-")
+	command.Stdin = bytes.NewReader(manifest)
+	command.Env = append(os.Environ(), h.ToolEnvironment()...)
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot apply a manifest: %w: %s", err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}
+
+// ToolEnvironment makes kubectl and helm use this cluster, and keep what they remember in the home folder of the harness.
+func (h *Harness) ToolEnvironment() []string {
+	tools := h.home.ToolState()
+	return []string{
+		"KUBECONFIG=" + h.home.Kubeconfig(),
+		"KUBECACHEDIR=" + tools + "/kubectl",
+		"KUBERC=off",
+		"HELM_CACHE_HOME=" + tools + "/helm/cache",
+		"HELM_CONFIG_HOME=" + tools + "/helm/config",
+		"HELM_DATA_HOME=" + tools + "/helm/data",
+		// Set by a pod or a person, these would point somewhere else.
+		"KUBERNETES_SERVICE_HOST=", "KUBERNETES_MASTER=", "HELM_KUBECONTEXT=", "HELM_KUBEAPISERVER=",
+	}
+}
