@@ -61,7 +61,7 @@ impl Layout {
         if epoch == 0 {
             return Err(LayoutError::NoEpoch);
         }
-        let by_id = check_members(n, &members)?;
+        let by_id = Self::check_members(n, &members)?;
         let table = check_table(partitions, n, members.len(), table)?;
         let mut layout = Self {
             id: LayoutId { epoch, hash: LayoutHash([0; 16]) },
@@ -163,6 +163,35 @@ impl Layout {
         let at = self.by_id.binary_search_by_key(node_id, |&i| self.members[usize::from(i)].node_id).ok()?;
         Some(self.by_id[at])
     }
+
+    /// The order of node ids, if the members are acceptable.
+    pub(crate) fn check_members(n: u8, members: &[Member]) -> Result<Vec<u16>, LayoutError> {
+        if n == 0 {
+            return Err(LayoutError::NoReplicas);
+        }
+        if members.len() < usize::from(n) {
+            return Err(LayoutError::TooFewMembers { members: members.len(), n });
+        }
+        let count = u16::try_from(members.len()).map_err(|_| LayoutError::TooManyMembers(members.len()))?;
+        if members.iter().any(|m| m.name.is_empty()) {
+            return Err(LayoutError::Nameless);
+        }
+        for pair in members.windows(2) {
+            if pair[0].name == pair[1].name {
+                return Err(LayoutError::NameTwice(pair[0].name.clone()));
+            }
+            if pair[0].name > pair[1].name {
+                return Err(LayoutError::Unsorted(pair[1].name.clone()));
+            }
+        }
+        let mut by_id: Vec<u16> = (0..count).collect();
+        let node_id = |i: u16| members[usize::from(i)].node_id;
+        by_id.sort_unstable_by_key(|&i| node_id(i));
+        match by_id.windows(2).find(|pair| node_id(pair[0]) == node_id(pair[1])) {
+            Some(pair) => Err(LayoutError::NodeTwice(node_id(pair[0]))),
+            None => Ok(by_id),
+        }
+    }
 }
 
 impl fmt::Debug for Layout {
@@ -170,35 +199,6 @@ impl fmt::Debug for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.members.iter().map(|m| m.name.as_str()).collect();
         write!(f, "Layout({}, q={}, n={}, members={names:?})", self.id, self.partitions, self.n)
-    }
-}
-
-/// The order of node ids, if the members are acceptable.
-fn check_members(n: u8, members: &[Member]) -> Result<Vec<u16>, LayoutError> {
-    if n == 0 {
-        return Err(LayoutError::NoReplicas);
-    }
-    if members.len() < usize::from(n) {
-        return Err(LayoutError::TooFewMembers { members: members.len(), n });
-    }
-    let count = u16::try_from(members.len()).map_err(|_| LayoutError::TooManyMembers(members.len()))?;
-    if members.iter().any(|m| m.name.is_empty()) {
-        return Err(LayoutError::Nameless);
-    }
-    for pair in members.windows(2) {
-        if pair[0].name == pair[1].name {
-            return Err(LayoutError::NameTwice(pair[0].name.clone()));
-        }
-        if pair[0].name > pair[1].name {
-            return Err(LayoutError::Unsorted(pair[1].name.clone()));
-        }
-    }
-    let mut by_id: Vec<u16> = (0..count).collect();
-    let node_id = |i: u16| members[usize::from(i)].node_id;
-    by_id.sort_unstable_by_key(|&i| node_id(i));
-    match by_id.windows(2).find(|pair| node_id(pair[0]) == node_id(pair[1])) {
-        Some(pair) => Err(LayoutError::NodeTwice(node_id(pair[0]))),
-        None => Ok(by_id),
     }
 }
 
