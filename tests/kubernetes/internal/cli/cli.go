@@ -39,7 +39,7 @@ func verbs() map[string]verb {
 		"kubeconfig":  {"", "print the path of the administrator's kubeconfig", kubeconfig, false},
 		"logs":        {"DIR", "gather all logs in a folder", logs, false},
 		"image":       {"--out FILE --tag NAME:TAG [--entrypoint PATH] [--user N] PROGRAM...", "write a container image", writeImage, false},
-		"selftest":    {"", "prove on the running cluster that pods, volumes and DNS work", selfTest, false},
+		"selftest":    {"[--faults]", "prove on the running cluster that pods, volumes and DNS work", selfTest, false},
 		"forward":     {"TARGET HOME", "", forwardPort, true},
 		"provisioner": {"KUBECONFIG DIR", "", provision, true},
 	}

@@ -1,12 +1,8 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	apps "k8s.io/api/apps/v1"
@@ -96,31 +92,5 @@ func (a *api) deploymentAvailable(namespace, name string) func(context.Context) 
 			}
 		}
 		return fmt.Errorf("%d of %d pods of %s are available", found.Status.AvailableReplicas, found.Status.Replicas, name)
-	}
-}
-
-// apply hands a manifest to the kubectl in this binary.
-func (h *Harness) apply(ctx context.Context, manifest []byte) error {
-	command := exec.CommandContext(ctx, h.program, "kubectl", "apply", "--server-side", "-f", "-")
-	command.Stdin = bytes.NewReader(manifest)
-	command.Env = append(os.Environ(), h.ToolEnvironment()...)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot apply a manifest: %w: %s", err, strings.TrimSpace(string(output)))
-	}
-	return nil
-}
-
-// ToolEnvironment makes kubectl and helm use this cluster, and keep what they remember in the home folder of the harness.
-func (h *Harness) ToolEnvironment() []string {
-	tools := h.home.ToolState()
-	return []string{
-		"KUBECONFIG=" + h.home.Kubeconfig(),
-		"KUBECACHEDIR=" + tools + "/kubectl",
-		"KUBERC=off",
-		"HELM_CACHE_HOME=" + tools + "/helm/cache",
-		"HELM_CONFIG_HOME=" + tools + "/helm/config",
-		"HELM_DATA_HOME=" + tools + "/helm/data",
-		// Set by a pod or a person, these would point somewhere else.
-		"KUBERNETES_SERVICE_HOST=", "KUBERNETES_MASTER=", "HELM_KUBECONTEXT=", "HELM_KUBEAPISERVER=",
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"dynamokv.dev/tests/kubernetes/internal/layout"
 	"dynamokv.dev/tests/kubernetes/internal/mount"
 	"dynamokv.dev/tests/kubernetes/internal/network"
-	"dynamokv.dev/tests/kubernetes/internal/node"
 	"dynamokv.dev/tests/kubernetes/internal/process"
 	"dynamokv.dev/tests/kubernetes/internal/state"
 )
@@ -49,6 +48,7 @@ func (h *Harness) clear() error {
 	}
 	for _, each := range nodes {
 		containerd.RemoveShimSockets(each)
+		containerd.RemoveNetworkResults(each)
 	}
 	removeSharedTraces()
 	for _, folder := range []string{layout.RunDir, h.home.Cluster()} {
@@ -64,7 +64,7 @@ func (h *Harness) clear() error {
 			return fmt.Errorf("cannot remove %s: %w", each.Run(), err)
 		}
 	}
-	if err := network.Remove(); err != nil {
+	if err := network.Remove(h.home.MadeNamespaceFolder()); err != nil {
 		return err
 	}
 	for _, path := range []string{h.home.Cluster(), h.home.Kubeconfig()} {
@@ -176,17 +176,13 @@ func removeCgroup(each layout.Node) error {
 	return err
 }
 
-// removeSharedTraces removes what kubelets and the CNI library leave in folders that all their users on the machine share.
+// removeSharedTraces removes what kubelets leave in a folder that all on the machine share, and such folders if nothing is left in them.
 func removeSharedTraces() {
 	links, _ := filepath.Glob("/var/log/containers/*.log")
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, layout.RunDir+"/") {
 			_ = os.Remove(link)
 		}
-	}
-	results, _ := filepath.Glob("/var/lib/cni/results/" + node.CNINetwork + "-*")
-	for _, result := range results {
-		_ = os.Remove(result)
 	}
 	for _, folder := range []string{"/var/log/containers", "/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd"} {
 		_ = os.Remove(folder) // goes only if it is empty

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sync/errgroup"
-
 	"dynamokv.dev/tests/kubernetes/internal/cgroup"
 	"dynamokv.dev/tests/kubernetes/internal/check"
 	"dynamokv.dev/tests/kubernetes/internal/containerd"
@@ -44,11 +42,12 @@ func (h *Harness) startRuntime(ctx context.Context, each layout.Node, tools chec
 	if err != nil {
 		return err
 	}
-	var imports errgroup.Group
-	for _, tar := range tars {
-		imports.Go(func() error { return containerd.Import(ctx, each, tar) })
+	for _, tar := range tars { // one by one: two imports into one containerd wait for each other in long steps
+		if err := containerd.Import(ctx, each, tar); err != nil {
+			return err
+		}
 	}
-	return imports.Wait()
+	return nil
 }
 
 // joinNode starts a node's agents and waits until the cluster counts on it. It gives the network of the node's pods.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -44,14 +43,12 @@ func (h *Harness) askAll(ctx context.Context, folder string) error {
 	}
 	for name, question := range questions {
 		limited, cancel := context.WithTimeout(ctx, 20*time.Second)
-		command := exec.CommandContext(limited, h.program, append([]string{"kubectl"}, strings.Fields(question)...)...)
-		command.Env = append(os.Environ(), h.ToolEnvironment()...)
-		output, err := command.CombinedOutput()
+		output, err := h.Kubectl(limited, nil, strings.Fields(question)...)
 		cancel()
 		if err != nil {
-			output = fmt.Appendf(output, "`kubectl %s` failed: %v\n", question, err)
+			output += err.Error() + "\n"
 		}
-		if err := os.WriteFile(filepath.Join(folder, name), output, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(output), 0o644); err != nil {
 			return fmt.Errorf("cannot write %s: %w", name, err)
 		}
 		if ctx.Err() != nil {

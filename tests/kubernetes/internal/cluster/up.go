@@ -80,7 +80,7 @@ func (h *Harness) bringUp(ctx context.Context, shape state.Shape, tools check.To
 	var credentials *controlplane.Credentials
 	var prepared errgroup.Group
 	prepared.Go(func() (err error) { credentials, err = controlplane.NewCredentials(h.home, nodes); return err })
-	prepared.Go(func() error { return wire(nodes) })
+	prepared.Go(func() error { return h.wire(nodes) })
 	prepared.Go(h.writeOwnImages)
 	if err := prepared.Wait(); err != nil {
 		return err
@@ -156,8 +156,11 @@ func (h *Harness) finishUp(ctx context.Context, shape state.Shape, port int, api
 	return nil
 }
 
-func wire(nodes []layout.Node) error {
-	if err := network.AddSwitch(); err != nil {
+func (h *Harness) wire(nodes []layout.Node) error {
+	if err := os.MkdirAll(h.home.Cluster(), 0o755); err != nil {
+		return fmt.Errorf("cannot make the cluster's folder: %w", err)
+	}
+	if err := network.AddSwitch(h.home.MadeNamespaceFolder()); err != nil {
 		return err
 	}
 	for _, each := range nodes {

@@ -32,3 +32,14 @@ func RemoveShimSockets(node layout.Node) {
 		}
 	}
 }
+
+// RemoveNetworkResults removes what the CNI library remembers of the node's pods, in a folder that all its users on the machine share.
+func RemoveNetworkResults(node layout.Node) {
+	sandboxes, _ := filepath.Glob(node.Path("containerd", "root", "io.containerd.*cri*", "sandboxes", "*"))
+	for _, sandbox := range sandboxes {
+		results, _ := filepath.Glob("/var/lib/cni/results/*-" + filepath.Base(sandbox) + "-*")
+		for _, result := range results {
+			_ = os.Remove(result)
+		}
+	}
+}

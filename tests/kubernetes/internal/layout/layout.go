@@ -54,6 +54,9 @@ func (h Home) Volumes() string { return h.join("cluster", "volumes") }
 // ResolvConf is what pods with dnsPolicy Default are given; it names no server, since there is nothing to ask outside.
 func (h Home) ResolvConf() string { return h.join("cluster", "resolv.conf") }
 
+// MadeNamespaceFolder marks that the folder of network namespaces did not exist before the cluster.
+func (h Home) MadeNamespaceFolder() string { return h.join("cluster", "made-namespace-folder") }
+
 // Kubeconfig is the administrator's, for use from the host.
 func (h Home) Kubeconfig() string { return h.join("kubeconfig") }
 

@@ -8,11 +8,18 @@ import (
 	"strings"
 
 	"dynamokv.dev/tests/kubernetes/internal/layout"
+	"dynamokv.dev/tests/kubernetes/internal/mount"
 )
 
-// AddSwitch makes the namespace of the control plane, with the bridge in it.
-func AddSwitch() error {
+// AddSwitch makes the namespace of the control plane, with the bridge in it. If the folder of namespaces comes to be by this, the marker
+// file does too.
+func AddSwitch(marker string) error {
 	const ns = layout.SwitchNamespace
+	if _, err := os.Stat(Folder); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(marker, nil, 0o644); err != nil {
+			return fmt.Errorf("cannot note that %s is new: %w", Folder, err)
+		}
+	}
 	return first(
 		func() error { return ip("netns add %s", ns) },
 		func() error { return ip("-n %s link set lo up", ns) },
@@ -87,15 +94,29 @@ func linkFlags(line string) string {
 	return flags
 }
 
-// Remove removes every namespace of the harness, with all interfaces in them.
-func Remove() error {
+// Remove removes every namespace of the harness, with all interfaces in them, and the folder of namespaces if the marker says that it
+// was made for them and nobody else uses it by now.
+func Remove(marker string) error {
 	var problems []error
 	for _, namespace := range layout.Namespaces() {
 		if Exists(namespace) {
 			problems = append(problems, ip("netns del %s", namespace))
 		}
 	}
-	return errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	if _, err := os.Stat(marker); err != nil {
+		return nil
+	}
+	if entries, err := os.ReadDir(Folder); err != nil || len(entries) > 0 {
+		return nil
+	}
+	if err := mount.Release(Folder); err != nil {
+		return err
+	}
+	_ = os.Remove(Folder)
+	return nil
 }
 
 // setBridgeFilter is separate, because the file exists only where the kernel has bridge netfilter; without it there is nothing to set.

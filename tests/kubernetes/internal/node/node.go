@@ -88,7 +88,7 @@ func WriteCNIConfig(node layout.Node, pods string) error {
 	type object = map[string]any
 	return writeJSON(node.Path("cni", "net.d", "10-pods.conflist"), object{
 		"cniVersion": "0.4.0",
-		"name":       CNINetwork,
+		"name":       "kubebox-pods",
 		"plugins": []object{
 			{
 				"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
@@ -102,9 +102,6 @@ func WriteCNIConfig(node layout.Node, pods string) error {
 		},
 	})
 }
-
-// CNINetwork is the name under which the CNI library caches results, in a folder that all its users on the machine share.
-const CNINetwork = "kubebox-pods"
 
 func writeJSON(path string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
