@@ -22,4 +22,4 @@ pub mod tree;
 pub use compare::{Descent, DescentError, Difference, Question};
 pub use node::{MerkleHash, Node, NodeError, Slot};
 pub use prefix::{Prefix, PrefixError};
-pub use tree::{Nodes, Tree};
+pub use tree::{Nodes, NodesMut, Tree};

@@ -12,6 +12,10 @@ pub trait Nodes {
     type Error;
     /// The node at `prefix`, if there is one.
     fn get(&self, prefix: Prefix) -> Result<Option<Node>, Self::Error>;
+}
+
+/// Where they can be changed.
+pub trait NodesMut: Nodes {
     /// Keeps `node` at `prefix`.
     fn put(&mut self, prefix: Prefix, node: &Node) -> Result<(), Self::Error>;
     /// Forgets the node at `prefix`.
@@ -37,34 +41,6 @@ impl<N: Nodes> Tree<N> {
     /// The root's hash.
     pub fn root_hash(&self) -> Result<MerkleHash, N::Error> {
         Ok(self.nodes.get(self.root)?.unwrap_or_default().hash())
-    }
-
-    /// Notes that the key at `position` has versions of this hash, and returns the new root.
-    pub fn upsert(&mut self, position: Position, hash: StateHash) -> Result<MerkleHash, N::Error> {
-        let mut path = self.path(position)?;
-        if let Some((prefix, node)) = path.last_mut() {
-            let digit = prefix.next_digit(position);
-            match node.slot(digit) {
-                Slot::Leaf(other, other_hash) if other != position => {
-                    let inner = self.split(*prefix, (position, hash), (other, other_hash))?;
-                    node.set(digit, Slot::Inner(inner));
-                }
-                _ => node.set(digit, Slot::Leaf(position, hash)),
-            }
-        }
-        self.rehash(path)
-    }
-
-    /// Notes that there is no key at `position`, and returns the new root.
-    pub fn remove(&mut self, position: Position) -> Result<MerkleHash, N::Error> {
-        let mut path = self.path(position)?;
-        if let Some((prefix, node)) = path.last_mut() {
-            let digit = prefix.next_digit(position);
-            if matches!(node.slot(digit), Slot::Leaf(found, _) if found == position) {
-                node.set(digit, Slot::Empty);
-            }
-        }
-        self.rehash(path)
     }
 
     /// What lies under `prefix`, as a node, whatever the shape above it: a key that is alone under a shorter prefix is
@@ -100,6 +76,36 @@ impl<N: Nodes> Tree<N> {
             path.push((below, self.nodes.get(below)?.unwrap_or_default()));
         }
         Ok(path)
+    }
+}
+
+impl<N: NodesMut> Tree<N> {
+    /// Notes that the key at `position` has versions of this hash, and returns the new root.
+    pub fn upsert(&mut self, position: Position, hash: StateHash) -> Result<MerkleHash, N::Error> {
+        let mut path = self.path(position)?;
+        if let Some((prefix, node)) = path.last_mut() {
+            let digit = prefix.next_digit(position);
+            match node.slot(digit) {
+                Slot::Leaf(other, other_hash) if other != position => {
+                    let inner = self.split(*prefix, (position, hash), (other, other_hash))?;
+                    node.set(digit, Slot::Inner(inner));
+                }
+                _ => node.set(digit, Slot::Leaf(position, hash)),
+            }
+        }
+        self.rehash(path)
+    }
+
+    /// Notes that there is no key at `position`, and returns the new root.
+    pub fn remove(&mut self, position: Position) -> Result<MerkleHash, N::Error> {
+        let mut path = self.path(position)?;
+        if let Some((prefix, node)) = path.last_mut() {
+            let digit = prefix.next_digit(position);
+            if matches!(node.slot(digit), Slot::Leaf(found, _) if found == position) {
+                node.set(digit, Slot::Empty);
+            }
+        }
+        self.rehash(path)
     }
 
     /// Makes the nodes under `above` that tell two keys apart, and returns the hash of the topmost.

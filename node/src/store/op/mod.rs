@@ -1,0 +1,45 @@
+//! What the commit thread does: one type per operation, each with its own outcome.
+//!
+//! | operation | when |
+//! |---|---|
+//! | [`Put`] | this node coordinates a write |
+//! | [`Merge`], [`MergeMany`] | a copy came from elsewhere: replication, read repair, hints, transfer, hand-over |
+//! | [`AddHint`], [`MoveHint`], [`RemoveHint`], [`DropHints`] | what other members are owed |
+//! | [`LayoutChange`] | a layout record was taken: it is kept, and the Merkle trees follow |
+//! | [`Purge`], [`Reap`] | keys go: with their partition, or because their deletes have reached everybody |
+//! | [`PutMeta`], [`Mark`], [`NewActor`], [`JoinCluster`] | small facts |
+//! | [`Rebuild`] | a Merkle tree is in doubt |
+
+use super::batch::Batch;
+use super::error::OpError;
+
+mod hint;
+mod layout;
+mod merge;
+mod meta;
+mod purge;
+mod put;
+
+pub(crate) use hint::hints_of;
+pub use hint::{AddHint, DropHints, Dropped, MoveHint, RemoveHint, StandIn};
+pub use layout::{LayoutChange, Rebuild};
+pub use merge::{Merge, MergeMany, Merged};
+pub use meta::{JoinCluster, Mark, NewActor, PutMeta};
+pub use purge::{Purge, Purged, Reap};
+pub use put::{Put, Written};
+
+/// Something the commit thread can do.
+pub trait Operation: Send + 'static {
+    /// What it answers.
+    type Outcome: Send + Clone + 'static;
+
+    /// Whether it mostly adds data, and so is refused on a full disk. What frees room, and the little that must not
+    /// fail then (a layout that takes partitions away), may use the room kept back for it.
+    const GROWS: bool;
+
+    /// Bytes it brings along, for the bounds of the queue.
+    fn weight(&self) -> usize;
+
+    /// Does it, in `batch`. Called again with the same operation if the batch has to be made anew.
+    fn apply(&self, batch: &mut Batch<'_>) -> Result<Self::Outcome, OpError>;
+}

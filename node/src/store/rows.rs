@@ -1,0 +1,157 @@
+//! The small rows and their formats. Each begins with a version byte.
+
+use bytes::Bytes;
+use dynamo_ring::{NodeId, Partitions};
+
+use super::error::StoreError;
+use crate::merkle::MerkleHash;
+use crate::version::{ActorId, Birth};
+
+const VERSION: u8 = 1;
+
+/// What the store keeps count of, node-wide.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Number of the last batch. Peers remember it: a node whose own number is below what they saw synced was set back.
+    pub commit: u64,
+    /// The last birth taken.
+    pub births: u64,
+}
+
+impl Counters {
+    pub(crate) fn encode(self) -> Bytes {
+        row([&self.commit.to_be_bytes()[..], &self.births.to_be_bytes()])
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let [commit, births] = numbers("counters", bytes)?;
+        Ok(Self { commit, births })
+    }
+}
+
+/// What a partition amounts to here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Whether a layout gives the partition to this node, so that its keys stand in a Merkle tree. Keys of one that is
+    /// not held are here for a hint, or are still to be dropped.
+    pub held: bool,
+    /// Root of the Merkle tree; empty if not held.
+    pub root: MerkleHash,
+    /// Keys stored, deleted but not yet reaped ones included.
+    pub keys: u64,
+    /// Bytes stored: keys with their positions, and encoded states.
+    pub bytes: u64,
+}
+
+impl Summary {
+    pub(crate) fn encode(self) -> Bytes {
+        row([&[u8::from(self.held)][..], &self.root.0, &self.keys.to_be_bytes(), &self.bytes.to_be_bytes()])
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let body = body("summary", bytes)?;
+        let wrong = || StoreError::corrupt("summary", "wrong length");
+        let (&[held], rest) = body.split_first_chunk().ok_or_else(wrong)?;
+        let (root, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+        let [keys, bytes] = split("summary", rest)?;
+        Ok(Self { held: held != 0, root: MerkleHash(*root), keys, bytes })
+    }
+}
+
+/// How far a peer had come when it said what came with this. Kept at the highest that was ever seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerMark {
+    /// The peer.
+    pub node_id: NodeId,
+    /// Its actor id, as last told.
+    pub actor: ActorId,
+    /// Its last batch.
+    pub commit: u64,
+    /// Its last batch known to be on its disk.
+    pub synced: u64,
+}
+
+impl PeerMark {
+    pub(crate) fn encode(&self) -> Bytes {
+        row([&self.actor.0.to_be_bytes()[..], &self.commit.to_be_bytes(), &self.synced.to_be_bytes()])
+    }
+
+    pub(crate) fn decode(node_id: NodeId, bytes: &[u8]) -> Result<Self, StoreError> {
+        let [actor, commit, synced] = numbers("peer mark", bytes)?;
+        Ok(Self { node_id, actor: ActorId(actor), commit, synced })
+    }
+}
+
+/// A row of one number: a birth mark, a hint's age, a count of hints.
+pub(crate) fn number(n: u64) -> Bytes {
+    row([&n.to_be_bytes()[..]])
+}
+
+/// What [`number`] wrote.
+pub(crate) fn read_number(what: &'static str, bytes: &[u8]) -> Result<u64, StoreError> {
+    numbers::<1>(what, bytes).map(|[n]| n)
+}
+
+/// A birth mark.
+pub(crate) fn read_birth(bytes: &[u8]) -> Result<Birth, StoreError> {
+    read_number("birth mark", bytes).map(Birth)
+}
+
+/// Q, as [`number`] wrote it.
+pub(crate) fn read_partitions(bytes: &[u8]) -> Result<Partitions, StoreError> {
+    let n = read_number("number of partitions", bytes)?;
+    let n = u32::try_from(n).unwrap_or(u32::MAX);
+    Partitions::new(n).map_err(|why| StoreError::corrupt("number of partitions", why))
+}
+
+/// A row of these parts, after the version.
+pub(crate) fn row<const N: usize>(parts: [&[u8]; N]) -> Bytes {
+    [&[VERSION], parts.concat().as_slice()].concat().into()
+}
+
+/// What follows the version.
+pub(crate) fn body<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        Some((version, _)) => Err(StoreError::corrupt(what, format_args!("format {version} is not known"))),
+        None => Err(StoreError::corrupt(what, "empty row")),
+    }
+}
+
+fn numbers<const N: usize>(what: &'static str, bytes: &[u8]) -> Result<[u64; N], StoreError> {
+    split(what, body(what, bytes)?)
+}
+
+fn split<const N: usize>(what: &'static str, body: &[u8]) -> Result<[u64; N], StoreError> {
+    let mut numbers = [0; N];
+    match body.as_chunks::<8>() {
+        (chunks, []) if chunks.len() == N => {
+            for (number, chunk) in numbers.iter_mut().zip(chunks) {
+                *number = u64::from_be_bytes(*chunk);
+            }
+            Ok(numbers)
+        }
+        _ => Err(StoreError::corrupt(what, "wrong length")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_survives_and_a_strange_version_is_corruption() {
+        let counters = Counters { commit: 7, births: 9 };
+        assert_eq!(Counters::decode(&counters.encode()), Ok(counters));
+        let summary = Summary { held: true, root: MerkleHash([3; 16]), keys: 5, bytes: 1 << 40 };
+        assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+        let node_id = NodeId([1; 16]);
+        let mark = PeerMark { node_id, actor: ActorId(2), commit: 3, synced: 4 };
+        assert_eq!(PeerMark::decode(node_id, &mark.encode()), Ok(mark));
+        assert_eq!(read_number("count", &number(11)), Ok(11));
+        for bad in [&[][..], &[2, 0], &[1, 0], &[1; 18]] {
+            assert!(matches!(Counters::decode(bad), Err(StoreError::Corrupt(_))), "{bad:?}");
+            assert!(matches!(Summary::decode(bad), Err(StoreError::Corrupt(_))), "{bad:?}");
+        }
+    }
+}
