@@ -16,6 +16,7 @@ import (
 
 	"dynamokv.dev/tests/kubernetes/internal/check"
 	"dynamokv.dev/tests/kubernetes/internal/cluster"
+	"dynamokv.dev/tests/kubernetes/internal/image"
 	"dynamokv.dev/tests/kubernetes/internal/layout"
 	"dynamokv.dev/tests/kubernetes/internal/state"
 )
@@ -30,7 +31,7 @@ type verb struct {
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"up":          {"[--nodes 1..3] [--zones] [--dns-cache]", "start a cluster, or find it up", up, false},
+		"up":          {"[--nodes 1..3] [--zones=false] [--dns-cache]", "start a cluster, or find it up", up, false},
 		"down":        {"", "take it down and leave nothing behind", down, false},
 		"status":      {"", "tell how it is", status, false},
 		"check":       {"", "say what this machine lacks", checkMachine, false},
@@ -38,7 +39,7 @@ func verbs() map[string]verb {
 		"node":        {"stop|start|partition|heal N", "make a node fail, or bring it back", node, false},
 		"kubeconfig":  {"", "print the path of the administrator's kubeconfig", kubeconfig, false},
 		"logs":        {"DIR", "gather all logs in a folder", logs, false},
-		"image":       {"--out FILE --tag NAME:TAG [--entrypoint PATH] [--user N] PROGRAM...", "write a container image", writeImage, false},
+		"image":       {image.Usage, "write a container image", writeImage, false},
 		"selftest":    {"[--faults]", "prove on the running cluster that pods, volumes and DNS work", selfTest, false},
 		"forward":     {"TARGET HOME", "", forwardPort, true},
 		"provisioner": {"KUBECONFIG DIR", "", provision, true},
@@ -69,8 +70,12 @@ func Run(name string, arguments []string) int {
 	return 1
 }
 
-// PrepareTool makes kubectl and helm, which this process is about to become, use the cluster.
+// PrepareTool makes kubectl and helm, which this process is about to become, use the cluster. KUBEBOX_KUBECONFIG names another cluster's
+// kubeconfig, for machines where these two are not installed.
 func PrepareTool() error {
+	if other := os.Getenv("KUBEBOX_KUBECONFIG"); other != "" {
+		return os.Setenv("KUBECONFIG", other)
+	}
 	harness, err := cluster.Open()
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func Usage(out io.Writer) {
 func up(ctx context.Context, harness *cluster.Harness, arguments []string) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	nodes := flags.Int("nodes", layout.MaxNodes, "number of nodes, 1 to 3")
-	zones := flags.Bool("zones", false, "give each node a zone of its own: a, b, c")
+	zones := flags.Bool("zones", true, "give each node a zone of its own: a, b, c")
 	dnsCache := flags.Bool("dns-cache", false, "let the cluster's DNS keep answers for 30 s, as in production")
 	if err := parse(flags, arguments, 0); err != nil {
 		return err

@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"os"
-	"strings"
 
 	"dynamokv.dev/tests/kubernetes/internal/cluster"
 	"dynamokv.dev/tests/kubernetes/internal/forward"
@@ -16,22 +14,7 @@ import (
 )
 
 func writeImage(_ context.Context, _ *cluster.Harness, arguments []string) error {
-	flags := flag.NewFlagSet("image", flag.ContinueOnError)
-	out := flags.String("out", "", "the tar to write")
-	tag := flags.String("tag", "", "the image's name, with registry and tag")
-	entrypoint := flags.String("entrypoint", "", "what it runs; words are separated by commas (default: the first program)")
-	user := flags.Int("user", 65532, "the user and group that it runs as")
-	if err := flags.Parse(arguments); err != nil {
-		return err
-	}
-	if *out == "" || *tag == "" {
-		return errors.New("both --out and --tag are needed")
-	}
-	spec := image.Spec{Name: *tag, Programs: flags.Args(), User: *user}
-	if *entrypoint != "" {
-		spec.Entrypoint = strings.Split(*entrypoint, ",")
-	}
-	return image.Write(*out, spec)
+	return image.Command(arguments)
 }
 
 // forwardPort runs until it is killed, in the namespace of the target, with the listener that it was given.
