@@ -85,6 +85,8 @@ func controllerManager(home layout.Home) []string {
 		"--use-service-account-credentials=true",
 		"--allocate-node-cidrs=true", "--cluster-cidr=" + layout.PodNetwork, "--service-cluster-ip-range=" + layout.ServiceNetwork,
 		"--leader-elect=false",
+		// Ten seconds less than the default, which is long enough for a busy machine and as much as a test should have to wait.
+		"--node-monitor-grace-period=40s",
 		// A claim that two controllers wrote at once is looked at again after this long; by default it is 15 s.
 		"--pvclaimbinder-sync-period=1s",
 		// Its own rate limit would make its start take six seconds instead of two.

@@ -51,9 +51,13 @@ func ProxyArgs(home layout.Home, node layout.Node) []string {
 
 // WriteKubeletConfig writes the kubelet's configuration file.
 func WriteKubeletConfig(home layout.Home, node layout.Node) error {
+	return writeJSON(node.Path("kubelet.json"), kubeletConfig(home, node))
+}
+
+func kubeletConfig(home layout.Home, node layout.Node) any {
 	type object = map[string]any
 	pki := func(name string) string { return filepath.Join(home.PKI(), name) }
-	return writeJSON(node.Path("kubelet.json"), object{
+	return object{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1",
 		"kind":       "KubeletConfiguration",
 		"authentication": object{
@@ -80,7 +84,7 @@ func WriteKubeletConfig(home layout.Home, node layout.Node) error {
 		"podLogsDir":                  node.Path("pods"),
 		"volumePluginDir":             node.Path("volume-plugins"),
 		"containerRuntimeEndpoint":    "unix://" + node.Socket(),
-	})
+	}
 }
 
 // WriteCNIConfig writes how the node's pods are joined to its network. Until it is there, the node is not Ready.
