@@ -1,0 +1,42 @@
+//! Which answer belongs to which question.
+
+use dynamo_proto::v1::response::Result as Body;
+use dynamo_proto::v1::{
+    FetchManyReply, FetchReply, HelloReply, LayoutReply, MerkleChildrenReply, MerkleRootsReply, StoreManyReply,
+    StoreReply,
+};
+
+/// One kind of answer.
+pub trait Answer: Sized {
+    /// Its name, for messages.
+    const NAME: &'static str;
+
+    /// The answer, if it is of this kind.
+    fn from_result(body: Body) -> Option<Self>;
+}
+
+macro_rules! answers {
+    ($($variant:ident($reply:ident)),* $(,)?) => {$(
+        impl Answer for $reply {
+            const NAME: &'static str = stringify!($reply);
+
+            fn from_result(body: Body) -> Option<Self> {
+                match body {
+                    Body::$variant(reply) => Some(reply),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+answers! {
+    Hello(HelloReply),
+    Store(StoreReply),
+    Fetch(FetchReply),
+    MerkleRoots(MerkleRootsReply),
+    MerkleChildren(MerkleChildrenReply),
+    FetchMany(FetchManyReply),
+    StoreMany(StoreManyReply),
+    Layout(LayoutReply),
+}
