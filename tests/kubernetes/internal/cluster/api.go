@@ -44,14 +44,15 @@ func (a *api) podNetwork(ctx context.Context, name string) (string, error) {
 	return found.Spec.PodCIDR, nil
 }
 
-func (a *api) nodeReady(name string) func(context.Context) error {
+// nodeReady wants the node's own word from after a point in time: for 40 s after its end a node still counts as Ready.
+func (a *api) nodeReady(name string, since time.Time) func(context.Context) error {
 	return func(ctx context.Context) error {
 		found, err := a.client.CoreV1().Nodes().Get(ctx, name, meta.GetOptions{})
 		if err != nil {
 			return err
 		}
 		condition := readiness(found)
-		if condition.Status == core.ConditionTrue {
+		if condition.Status == core.ConditionTrue && condition.LastHeartbeatTime.After(since) {
 			return nil
 		}
 		return fmt.Errorf("%s says: %s", name, condition.Message)

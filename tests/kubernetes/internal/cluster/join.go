@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"dynamokv.dev/tests/kubernetes/internal/cgroup"
 	"dynamokv.dev/tests/kubernetes/internal/check"
@@ -50,8 +51,9 @@ func (h *Harness) startRuntime(ctx context.Context, each layout.Node, tools chec
 	return nil
 }
 
-// joinNode starts a node's agents and waits until the cluster counts on it. It gives the network of the node's pods.
-func (h *Harness) joinNode(ctx context.Context, api *api, each layout.Node, all []layout.Node, options node.Options) (string, error) {
+// joinNode starts a node's agents and waits until the cluster counts on it, by what the node has said since the given time. It gives the
+// network of the node's pods.
+func (h *Harness) joinNode(ctx context.Context, api *api, each layout.Node, all []layout.Node, options node.Options, since time.Time) (string, error) {
 	if err := node.WriteKubeletConfig(h.home, each); err != nil {
 		return "", err
 	}
@@ -80,7 +82,7 @@ func (h *Harness) joinNode(ctx context.Context, api *api, each layout.Node, all 
 	if err := network.AddPodRoutes(each, pods, present(all)); err != nil {
 		return "", err
 	}
-	return pods, h.registry.Wait(ctx, each.Name()+" to be Ready", watched, api.nodeReady(each.Name()))
+	return pods, h.registry.Wait(ctx, each.Name()+" to be Ready", watched, api.nodeReady(each.Name(), since))
 }
 
 // present leaves out the nodes that are switched off: they have no network.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"dynamokv.dev/tests/kubernetes/internal/check"
 	"dynamokv.dev/tests/kubernetes/internal/containerd"
@@ -61,6 +62,37 @@ func (h *Harness) Do(ctx context.Context, fault Fault, name string) error {
 			return fmt.Errorf("a node cannot be told to %q; it knows stop, start, partition and heal", fault)
 		}
 	})
+}
+
+// recoverNodes undoes what was done to nodes: who asks for a cluster wants all of it, whatever a test that died left behind.
+func (h *Harness) recoverNodes(ctx context.Context, cluster state.Cluster) error {
+	for _, each := range h.home.Nodes(cluster.Shape.Nodes) {
+		if cluster.IsStopped(each.Index) {
+			h.Say("%s was left stopped", each.Name())
+			if err := h.startNode(ctx, cluster, each); err != nil {
+				return err
+			}
+			var err error
+			if cluster, err = h.current(); err != nil { // the start changed it
+				return err
+			}
+			continue
+		}
+		plugged, err := network.Plugged(each)
+		if err != nil {
+			return err
+		}
+		if !plugged {
+			h.Say("%s was left partitioned", each.Name())
+			if err := network.SetPlugged(each, true); err != nil {
+				return err
+			}
+			if err := h.expect(ctx, each.Name(), "True"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stopNode makes a node lose its power. It falls silent first: a machine that is off sends no farewell on its connections.
@@ -134,7 +166,7 @@ func (h *Harness) startNode(ctx context.Context, cluster state.Cluster, each lay
 	if err := state.Write(h.home, cluster); err != nil {
 		return err
 	}
-	if _, err := h.joinNode(limited, api, each, nodes, node.Options{Zones: cluster.Shape.Zones}); err != nil {
+	if _, err := h.joinNode(limited, api, each, nodes, node.Options{Zones: cluster.Shape.Zones}, time.Now()); err != nil {
 		return err
 	}
 	h.Say("%s is back and Ready", each.Name())

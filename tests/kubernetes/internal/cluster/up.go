@@ -42,6 +42,9 @@ func (h *Harness) Up(ctx context.Context, shape state.Shape, anyShape bool) erro
 				if existing.Shape != shape && !anyShape {
 					return fmt.Errorf("a cluster of another shape is up (%s); take it down first", existing.Shape)
 				}
+				if err := h.recoverNodes(ctx, existing); err != nil {
+					return err
+				}
 				h.Say("a cluster is up already: %s", existing.Shape)
 				return nil
 			}
@@ -133,7 +136,7 @@ func (h *Harness) finishUp(ctx context.Context, shape state.Shape, port int, api
 	together.Go(h.startProvisioner)
 	for i, each := range nodes {
 		together.Go(func() (err error) {
-			pods[i], err = h.joinNode(shared, api, each, nodes, options)
+			pods[i], err = h.joinNode(shared, api, each, nodes, options, time.Time{})
 			return err
 		})
 	}
