@@ -44,7 +44,7 @@ func (a *api) podNetwork(ctx context.Context, name string) (string, error) {
 	return found.Spec.PodCIDR, nil
 }
 
-// nodeReady wants the node's own word from after a point in time: for 40 s after its end a node still counts as Ready.
+// nodeReady wants a sign of life from after a point in time, too, unless that is zero: for 40 s after its end a node still counts as Ready.
 func (a *api) nodeReady(name string, since time.Time) func(context.Context) error {
 	return func(ctx context.Context) error {
 		found, err := a.client.CoreV1().Nodes().Get(ctx, name, meta.GetOptions{})
@@ -52,10 +52,20 @@ func (a *api) nodeReady(name string, since time.Time) func(context.Context) erro
 			return err
 		}
 		condition := readiness(found)
-		if condition.Status == core.ConditionTrue && condition.LastHeartbeatTime.After(since) {
+		if condition.Status != core.ConditionTrue {
+			return fmt.Errorf("%s says: %s", name, condition.Message)
+		}
+		if since.IsZero() {
 			return nil
 		}
-		return fmt.Errorf("%s says: %s", name, condition.Message)
+		lease, err := a.client.CoordinationV1().Leases(core.NamespaceNodeLease).Get(ctx, name, meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if lease.Spec.RenewTime == nil || !lease.Spec.RenewTime.After(since) {
+			return fmt.Errorf("%s has given no sign of life since its start", name)
+		}
+		return nil
 	}
 }
 

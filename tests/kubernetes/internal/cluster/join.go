@@ -51,7 +51,7 @@ func (h *Harness) startRuntime(ctx context.Context, each layout.Node, tools chec
 	return nil
 }
 
-// joinNode starts a node's agents and waits until the cluster counts on it, by what the node has said since the given time. It gives the
+// joinNode starts a node's agents and waits until the cluster counts on it, with a sign of life from after the given time. It gives the
 // network of the node's pods.
 func (h *Harness) joinNode(ctx context.Context, api *api, each layout.Node, all []layout.Node, options node.Options, since time.Time) (string, error) {
 	if err := node.WriteKubeletConfig(h.home, each); err != nil {
