@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The smart client: it knows the ring, so that a request reaches a coordinator without a detour, and it retries within
+//! the caller's deadline and never beyond.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), dynamo_client::Error> {
+//! use dynamo_client::{Client, Context, Options, ReadOptions, WriteOptions};
+//!
+//! let client = Client::connect(["cart:7070"], Options::default()).await?;
+//! client.put(b"anna", "one apple", &Context::default(), &WriteOptions::default()).await?;
+//! let read = client.get(b"anna", &ReadOptions::default()).await?;
+//! // The context says which versions the next write has seen, so that it replaces those and no other.
+//! client.put(b"anna", "two apples", &read.context, &WriteOptions::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`client`] | the calls: get, put, delete |
+//! | [`options`], [`value`], [`error`] | what goes in and what comes out |
+//! | [`resolve`] | what to do with siblings |
+//! | [`router`], [`retry`], [`health`] | the decisions: whom to ask, whether to ask again. Pure |
+//! | [`pool`] | one channel for each address |
+//! | [`admin`] | the calls that take the cluster's token |
+//! | [`change`] | drives a change of layout where there is no operator |
+//! | [`local`] | a cluster of processes on this machine |
+
+mod attempt;
+pub mod client;
+pub mod error;
+mod failure;
+pub mod health;
+mod keeper;
+mod knowledge;
+pub mod options;
+pub mod pool;
+pub mod resolve;
+pub mod retry;
+pub mod router;
+pub mod statistics;
+pub mod value;
+
+pub use client::Client;
+pub use error::Error;
+pub use options::{Options, ReadOptions, WriteOptions};
+pub use statistics::Statistics;
+pub use value::{Context, Sibling, Value, Written};

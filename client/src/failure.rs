@@ -1,0 +1,185 @@
+//! What a gRPC status means: for the caller, for the next attempt, and for the address that it came from.
+
+use dynamo_proto::v1 as proto;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::error::Error;
+use crate::retry::Kind;
+use crate::value::Context;
+
+/// Trailing metadata of "too many versions": the key's current context.
+const CONTEXT: &str = "dynamo-context-bin";
+
+/// A failed attempt, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// For the next attempt.
+    pub(crate) kind: Kind,
+    /// The address did not answer at all: ask it last from now on.
+    pub(crate) suspect: bool,
+    answered: Option<u32>,
+    needed: Option<u32>,
+    outcome: Outcome,
+    text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    Invalid,
+    TooManyVersions(Context),
+    Denied,
+    Unavailable,
+    Answer,
+}
+
+impl Failure {
+    /// The attempt's own time ran out without an answer.
+    pub(crate) fn timed_out(address: &str) -> Self {
+        let text = format!("{address} gave no answer in time");
+        Self { text, ..Self::of(address, &Status::deadline_exceeded("")) }
+    }
+
+    /// The answer of `address`.
+    pub(crate) fn of(address: &str, status: &Status) -> Self {
+        let info = status.get_details_error_info();
+        let wait = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
+        let busy = Kind::Busy { wait };
+        let (kind, suspect, outcome) = match status.code() {
+            Code::InvalidArgument | Code::OutOfRange | Code::NotFound | Code::AlreadyExists => {
+                (Kind::Final, false, Outcome::Invalid)
+            }
+            Code::FailedPrecondition => (Kind::Final, false, Outcome::TooManyVersions(context(status))),
+            Code::Unauthenticated | Code::PermissionDenied => (Kind::Final, false, Outcome::Denied),
+            Code::Unimplemented | Code::Ok => (Kind::Final, false, Outcome::Answer),
+            Code::ResourceExhausted | Code::Aborted => (busy, false, Outcome::Unavailable),
+            // A coordinator that counted too few answers says so with details; a connection that failed has none.
+            Code::Unavailable if info.is_some() || wait.is_some() => (busy, false, Outcome::Unavailable),
+            Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::DataLoss => (Kind::Unreachable, true, Outcome::Unavailable),
+        };
+        let count = |name: &str| info.as_ref()?.metadata.get(name)?.parse().ok();
+        Self {
+            kind,
+            suspect,
+            answered: count("answered"),
+            needed: count("needed"),
+            outcome,
+            text: format!("{address}: {}", words(status)),
+        }
+    }
+
+    /// What the caller is told if this was the last attempt.
+    pub(crate) fn into_error(self, attempts: u32) -> Error {
+        match self.outcome {
+            Outcome::Invalid => Error::Invalid(self.text),
+            Outcome::TooManyVersions(context) => Error::TooManyVersions { message: self.text, context },
+            Outcome::Denied => Error::Denied(self.text),
+            Outcome::Answer => Error::Answer(self.text),
+            Outcome::Unavailable => {
+                Error::Unavailable { attempts, answered: self.answered, needed: self.needed, last: self.text }
+            }
+        }
+    }
+
+    /// In words.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn context(status: &Status) -> Context {
+    let bytes = status.metadata().get_bin(CONTEXT).and_then(|value| value.to_bytes().ok());
+    Context(bytes.unwrap_or_default())
+}
+
+/// The message, or what caused it: tonic's own "transport error" says nothing without its sources.
+fn words(status: &Status) -> String {
+    let mut cause = std::error::Error::source(status);
+    let mut text = match status.message() {
+        "" => format!("{:?}", status.code()),
+        message => message.to_owned(),
+    };
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Both kinds of write answer alike.
+pub(crate) fn written(answer: proto::PutResponse) -> crate::value::Written {
+    let proto::PutResponse { context, answered, sloppy, epoch, siblings } = answer;
+    let context = (!context.is_empty()).then_some(Context(context));
+    crate::value::Written { context, answered, sloppy, epoch, siblings }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use tonic::metadata::{MetadataMap, MetadataValue};
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn too_few_answers_are_busy_and_carry_the_count() {
+        let mut details = ErrorDetails::new();
+        let counts =
+            HashMap::from([("answered".to_owned(), "1".to_owned()), ("needed".to_owned(), "2".to_owned())]);
+        details.set_error_info("QUORUM", "dynamo", counts).set_retry_info(Some(Duration::from_millis(250)));
+        let status = Status::with_error_details(Code::Unavailable, "too few", details);
+        let failure = Failure::of("a:1", &status);
+        assert_eq!(failure.kind, Kind::Busy { wait: Some(Duration::from_millis(250)) });
+        assert!(!failure.suspect);
+        let Error::Unavailable { answered, needed, attempts: 3, .. } = failure.into_error(3) else {
+            panic!("not unavailable")
+        };
+        assert_eq!((answered, needed), (Some(1), Some(2)));
+    }
+
+    #[test]
+    fn a_broken_connection_makes_a_suspect() {
+        for code in
+            [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled, Code::DeadlineExceeded]
+        {
+            let failure = Failure::of("a:1", &Status::new(code, "x"));
+            assert_eq!((failure.kind, failure.suspect), (Kind::Unreachable, true), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_request_is_final() {
+        let cases = [
+            (Code::InvalidArgument, "invalid"),
+            (Code::FailedPrecondition, "too_many_versions"),
+            (Code::Unauthenticated, "denied"),
+            (Code::Unimplemented, "answer"),
+        ];
+        for (code, kind) in cases {
+            let failure = Failure::of("a:1", &Status::new(code, "x"));
+            assert_eq!(failure.kind, Kind::Final);
+            assert_eq!(failure.into_error(1).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn the_current_context_comes_with_too_many_versions() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert_bin(CONTEXT, MetadataValue::from_bytes(b"ctx"));
+        let status = Status::with_metadata(Code::FailedPrecondition, "too many", metadata);
+        let Error::TooManyVersions { context, .. } = Failure::of("a:1", &status).into_error(1) else {
+            panic!("another error")
+        };
+        assert_eq!(context.0.as_ref(), b"ctx");
+    }
+}

@@ -1,0 +1,154 @@
+//! A Kv service that says what a test tells it to, on a loopback port that can be closed and opened again.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_proto::v1::kv_server::{Kv, KvServer};
+use dynamo_proto::v1::{
+    DeleteRequest, DeleteResponse, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, PutRequest,
+    PutResponse,
+};
+use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Quorum, Record, plan};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// What a node does with its next requests; what comes after the end of the script is answered well.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Fail(Status),
+    Hang,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    record: Bytes,
+    script: VecDeque<Act>,
+    /// The write ids of puts, and empty ones for reads, in the order of arrival.
+    calls: Vec<Bytes>,
+}
+
+/// One node. Clones share what they know.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    inner: Arc<Mutex<Inner>>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Node {
+    /// A node on a free port.
+    pub(crate) async fn start() -> (Self, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let node = Self { inner: Arc::default(), address };
+        let serving = node.serve(listener);
+        (node, serving)
+    }
+
+    /// Listens again where it did before.
+    pub(crate) async fn restart(&self) -> JoinHandle<()> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        self.serve(socket.listen(64).unwrap())
+    }
+
+    fn serve(&self, listener: TcpListener) -> JoinHandle<()> {
+        let service = KvServer::new(self.clone());
+        tokio::spawn(async move {
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpIncoming::from(listener))
+                .await
+                .unwrap();
+        })
+    }
+
+    pub(crate) fn knows(&self, record: &Record) {
+        self.inner.lock().unwrap().record = record.to_json().into();
+    }
+
+    pub(crate) fn will(&self, act: Act) {
+        self.inner.lock().unwrap().script.push_back(act);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Bytes> {
+        self.inner.lock().unwrap().calls.clone()
+    }
+
+    /// Notes the call, does what the script says, and returns the epoch that it serves.
+    async fn act(&self, write_id: Bytes) -> Result<u64, Status> {
+        let (act, epoch) = {
+            let mut inner = self.inner.lock().unwrap();
+            inner.calls.push(write_id);
+            let record = Record::from_json(std::str::from_utf8(&inner.record).unwrap());
+            (inner.script.pop_front(), record.map_or(0, |r| r.view().read_layout().epoch()))
+        };
+        match act {
+            None => Ok(epoch),
+            Some(Act::Fail(status)) => Err(status),
+            Some(Act::Hang) => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                Err(Status::internal("hung"))
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Kv for Node {
+    async fn get(&self, _: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        let epoch = self.act(Bytes::new()).await?;
+        Ok(Response::new(GetResponse { answered: 2, epoch, ..GetResponse::default() }))
+    }
+
+    async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
+        let epoch = self.act(request.into_inner().write_id).await?;
+        Ok(Response::new(PutResponse { answered: 2, epoch, siblings: 1, ..PutResponse::default() }))
+    }
+
+    async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
+        let epoch = self.act(request.into_inner().write_id).await?;
+        Ok(Response::new(DeleteResponse { answered: 2, epoch, siblings: 1, ..DeleteResponse::default() }))
+    }
+
+    async fn get_layout(&self, _: Request<GetLayoutRequest>) -> Result<Response<GetLayoutResponse>, Status> {
+        let record = self.inner.lock().unwrap().record.clone();
+        Ok(Response::new(GetLayoutResponse { record }))
+    }
+}
+
+/// A member of this name at this address.
+pub(crate) fn member(i: u8, address: impl ToString) -> Member {
+    Member {
+        name: format!("cart-{i}"),
+        node_id: NodeId([i; 16]),
+        zone: String::new(),
+        address: address.to_string(),
+    }
+}
+
+/// The first record of these members; three replicas, two answers.
+pub(crate) fn record(members: &[Member]) -> Record {
+    let layout = plan::first(members, Partitions::new(16).unwrap(), 3, ClusterId([7; 16])).unwrap();
+    Record::first(layout, Quorum { n: 3, r: 2, w: 2 }).unwrap()
+}
+
+/// Nodes that know a first layout of themselves, with the tasks that serve them.
+pub(crate) async fn cluster(size: u8) -> (Vec<Node>, Vec<JoinHandle<()>>, Record) {
+    let (mut nodes, mut serving) = (Vec::new(), Vec::new());
+    for _ in 0..size {
+        let (node, task) = Node::start().await;
+        nodes.push(node);
+        serving.push(task);
+    }
+    let members: Vec<_> = (0..size).map(|i| member(i, nodes[usize::from(i)].address)).collect();
+    let record = record(&members);
+    nodes.iter().for_each(|node| node.knows(&record));
+    (nodes, serving, record)
+}
