@@ -61,3 +61,63 @@ impl<'a> PreferenceList<'a> {
         self.holders().chain(self.fallbacks())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{ClusterId, NodeId, Partitions};
+
+    /// Any rows whatever, so that owners are uneven and some members own nothing.
+    fn layouts() -> impl Strategy<Value = Layout> {
+        (1usize..=4, 4u8..=9).prop_flat_map(|(n, count)| {
+            let row = Just((0..u16::from(count)).collect::<Vec<_>>()).prop_shuffle();
+            prop::collection::vec(row, 16).prop_map(move |mut rows| {
+                for row in &mut rows {
+                    row.truncate(n);
+                }
+                let member = |i: u8| Member {
+                    name: format!("cart-{i}"),
+                    node_id: NodeId([i; 16]),
+                    zone: String::new(),
+                    address: String::new(),
+                };
+                let q = Partitions::new(16).unwrap();
+                let n = u8::try_from(n).unwrap();
+                Layout::new(1, ClusterId([0; 16]), q, n, (0..count).map(member).collect(), &rows).unwrap()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_member_stands_in_it_once_and_the_holders_first(layout in layouts()) {
+            for p in layout.partitions().iter() {
+                let list = layout.preference_list(p);
+                let all: Vec<_> = list.iter().collect();
+                prop_assert_eq!(all.len(), layout.members().len());
+                prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+                prop_assert!(all.iter().take(usize::from(layout.n())).all(|m| layout.holds(&m.node_id, p)));
+                prop_assert_eq!(list.primary(), layout.owner(p));
+            }
+        }
+
+        #[test]
+        fn fallbacks_are_the_owners_that_follow(layout in layouts()) {
+            for p in layout.partitions().iter() {
+                let mut expected: Vec<&Member> = Vec::new();
+                for step in 1..16 {
+                    let owner = layout.owner(Partition((p.0 + step) % 16)).unwrap();
+                    if !layout.holds(&owner.node_id, p) && !expected.contains(&owner) {
+                        expected.push(owner);
+                    }
+                }
+                let fallbacks: Vec<_> = layout.preference_list(p).fallbacks().collect();
+                prop_assert_eq!(&fallbacks[..expected.len()], &expected[..]);
+            }
+        }
+    }
+}

@@ -76,3 +76,50 @@ impl<'a> View<'a> {
         self.write_layouts().rev().chain(self.record.previous())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::{change, member, members};
+
+    #[test]
+    fn reads_move_at_the_switch_and_writes_meet_both_until_the_commit() {
+        let records = change();
+        let seen = records.each_ref().map(|record| {
+            let view = record.view();
+            let writes: Vec<u64> = view.write_layouts().map(Layout::epoch).collect();
+            (view.read_layout().epoch(), writes)
+        });
+        let expected = [(1, vec![1]), (1, vec![1, 2]), (1, vec![1, 2]), (2, vec![1, 2]), (2, vec![2])];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn holders_are_those_of_s_then_those_that_only_t_has() {
+        let [_, proposed, ..] = change();
+        let target = &proposed.target().unwrap().layout;
+        for p in proposed.stable().partitions().iter() {
+            let holders: Vec<_> = proposed.view().holders(p).collect();
+            let stable: Vec<_> = proposed.stable().holders(p).collect();
+            assert_eq!(holders[..3], stable[..]);
+            let gains = target.holds(&member(3).node_id, p);
+            assert_eq!(holders.len(), 3 + usize::from(gains), "each once");
+            assert_eq!(proposed.view().holds(&member(3).node_id, p), gains);
+        }
+    }
+
+    #[test]
+    fn who_leaves_is_named_until_it_has_handed_over() {
+        let [settled, .., committed] = change();
+        let big = committed.settle().unwrap();
+        let shrunk =
+            big.propose(&members(0..3)).unwrap().freeze().unwrap().switch().unwrap().commit().unwrap();
+        let leaver = member(3).node_id;
+        assert!(shrunk.view().names(&leaver) && !shrunk.settle().unwrap().view().names(&leaver));
+        assert!(!shrunk.stable().partitions().iter().any(|p| shrunk.view().holds(&leaver, p)));
+        let names = |record: &Record| record.view().members().map(|m| m.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&shrunk), ["cart-0", "cart-1", "cart-2", "cart-3"]);
+        assert_eq!(names(&settled), ["cart-0", "cart-1", "cart-2"]);
+        assert_eq!(shrunk.view().member(&leaver).map(|m| m.name.as_str()), Some("cart-3"));
+    }
+}
