@@ -23,12 +23,11 @@ import (
 // images stay in the home folder.
 func (h *Harness) Down(ctx context.Context) error {
 	return h.locked(ctx, func() error {
-		owner := state.Owner()
-		if owner != "" && owner != h.home {
-			h.Say("no cluster of this checkout is up; the one on this machine belongs to %s and is left alone", owner)
+		if other := state.Other(h.home); other != "" {
+			h.Say("no cluster of this checkout is up; the one on this machine belongs to %s and is left alone", other)
 			return nil
 		}
-		if owner == "" && !exists(h.home.Cluster()) && !slices.ContainsFunc(layout.Namespaces(), network.Exists) {
+		if state.Owner() == "" && !exists(h.home.Cluster()) && !slices.ContainsFunc(layout.Namespaces(), network.Exists) {
 			h.Say("no cluster is up")
 			return os.RemoveAll(layout.RunDir)
 		}
@@ -145,10 +144,11 @@ func (h *Harness) strays() ([]int, error) {
 	return slices.DeleteFunc(pids, func(pid int) bool { return !identities[process.Network(pid)] || !h.names(pid) }), nil
 }
 
-// names says whether a process's command line names a folder of this cluster.
+// names says whether a process's command line names a folder of this cluster, or of the one whose remains are being cleared away.
 func (h *Harness) names(pid int) bool {
+	owner := string(state.Owner())
 	return slices.ContainsFunc(process.CommandLine(pid), func(argument string) bool {
-		return strings.Contains(argument, string(h.home)) || strings.Contains(argument, layout.RunDir+"/")
+		return strings.Contains(argument, string(h.home)) || owner != "" && strings.Contains(argument, owner) || strings.Contains(argument, layout.RunDir+"/")
 	})
 }
 

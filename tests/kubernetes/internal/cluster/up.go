@@ -50,8 +50,8 @@ func (h *Harness) Up(ctx context.Context, shape state.Shape, anyShape bool) erro
 			}
 			h.Say("a cluster is there, but not well (%v); starting anew", problem)
 		}
-		if err := state.Claim(h.home); err != nil {
-			return err
+		if other := state.Other(h.home); other != "" {
+			return fmt.Errorf("the cluster of %s is up on this machine, and there is room for one; take it down there first: %s/kubebox down", other, other)
 		}
 		if err := h.clear(); err != nil {
 			return fmt.Errorf("cannot clear away what an earlier run left: %w", err)

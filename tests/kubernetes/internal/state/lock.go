@@ -75,14 +75,21 @@ func (l *Lock) Release() { _ = l.file.Close() }
 
 func ownerFile() string { return filepath.Join(layout.RunDir, "owner") }
 
-// Claim notes whose cluster is on this machine. It fails if another checkout's is.
-func Claim(home layout.Home) error {
+// Other gives the home of another checkout whose cluster is up on this machine; empty if there is none. Remains of one that died, or whose
+// folder was removed, do not count: whoever comes next clears them away.
+func Other(home layout.Home) layout.Home {
 	owner := Owner()
-	if owner != "" && owner != home {
-		if _, err := os.Stat(owner.State()); err == nil {
-			return fmt.Errorf("the cluster of %s is up on this machine, and there is room for one; take it down there first (KUBEBOX_HOME=%s kubebox down)", owner, owner)
-		}
+	if owner == "" || owner == home {
+		return ""
 	}
+	if _, err := os.Stat(owner.State()); err != nil {
+		return ""
+	}
+	return owner
+}
+
+// Claim notes whose cluster is on this machine.
+func Claim(home layout.Home) error {
 	if err := os.WriteFile(ownerFile(), []byte(home), 0o644); err != nil {
 		return fmt.Errorf("cannot note the cluster's owner: %w", err)
 	}
