@@ -1,0 +1,100 @@
+use dynamo_ring::{ClusterId, Member, Partitions, Quorum, Record, plan};
+
+use super::*;
+
+fn member(i: u8) -> Member {
+    let address = format!("cart-{i}.cart-peers:7070");
+    Member { name: format!("cart-{i}"), node_id: NodeId([i + 1; 16]), zone: String::new(), address }
+}
+
+fn record(count: u8) -> Record {
+    let members: Vec<_> = (0..count).map(member).collect();
+    let layout = plan::first(&members, Partitions::new(16).unwrap(), 3, ClusterId([7; 16])).unwrap();
+    Record::first(layout, Quorum { n: 3, r: 2, w: 2 }).unwrap()
+}
+
+fn change() -> [Record; 4] {
+    let members: Vec<_> = (0..6).map(member).collect();
+    let proposed = record(5).propose(&members).unwrap();
+    let frozen = proposed.freeze().unwrap();
+    let switched = frozen.switch().unwrap();
+    let committed = switched.commit().unwrap();
+    [proposed, frozen, switched, committed]
+}
+
+#[test]
+fn writes_go_to_the_holders_of_both_layouts_and_count_for_what_each_holds() {
+    for record in change() {
+        for partition in record.stable().partitions().iter() {
+            let targets = WriteTargets::of(record.view(), partition);
+            for layout in record.view().write_layouts() {
+                for holder in layout.holders(partition) {
+                    assert!(targets.sides_of(holder.node_id).is_some());
+                }
+            }
+            for holder in &targets.holders {
+                assert_eq!(holder.sides.stable, record.stable().holds(&holder.node, partition));
+                let target = record.target().is_some_and(|t| t.layout.holds(&holder.node, partition));
+                assert_eq!(holder.sides.target, target);
+            }
+            assert_eq!(targets.sides.target, record.target().is_some());
+        }
+    }
+}
+
+#[test]
+fn every_member_is_a_holder_or_a_fallback_once() {
+    for record in change() {
+        for partition in record.stable().partitions().iter() {
+            let targets = WriteTargets::of(record.view(), partition);
+            let mut all: Vec<_> = targets.holders.iter().map(|h| h.node).chain(targets.fallbacks).collect();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count);
+            assert_eq!(count, record.view().write_layouts().map(|l| l.members().len()).max().unwrap());
+        }
+    }
+}
+
+#[test]
+fn reads_follow_the_switch_and_repair_the_other_layout_too() {
+    for record in change() {
+        for partition in record.stable().partitions().iter() {
+            let me = NodeId([2; 16]);
+            let layout = record.view().read_layout();
+            let targets = ReadTargets::of(record.view(), partition, me);
+            assert_eq!(targets.holders.len(), 3);
+            assert!(targets.holders.iter().all(|node| layout.holds(node, partition)));
+            assert_eq!(targets.holders[0] == me, layout.holds(&me, partition));
+            assert!(targets.others.iter().all(|node| {
+                !layout.holds(node, partition) && record.view().holds(node, partition)
+            }));
+        }
+    }
+}
+
+#[test]
+fn lesson_a_write_is_forwarded_at_most_once() {
+    let record = record(5);
+    let partition = Partition(3);
+    let targets = WriteTargets::of(record.view(), partition);
+    let holders: Vec<_> = targets.holders.iter().map(|holder| holder.node).collect();
+    let outsider = targets.fallbacks[0];
+    let from = |me, forwarded| route(&targets, me, forwarded, false, |_| true);
+    assert_eq!(from(holders[2], false), Route::Here(Own::Holder));
+    assert_eq!(from(holders[2], true), Route::Here(Own::Holder));
+    assert_eq!(from(outsider, false), Route::Forward(holders.clone()));
+    assert_eq!(from(outsider, true), Route::NotMine);
+}
+
+#[test]
+fn without_a_reachable_holder_an_outsider_stands_in_unless_strict() {
+    let record = record(5);
+    let targets = WriteTargets::of(record.view(), Partition(3));
+    let (first, outsider) = (targets.holders[0].node, targets.fallbacks[0]);
+    let nobody = |_| false;
+    assert_eq!(route(&targets, outsider, false, false, nobody), Route::Here(Own::StandsInFor(first)));
+    assert_eq!(route(&targets, outsider, false, true, nobody), Route::Nowhere);
+    assert_eq!(route(&targets, outsider, true, false, nobody), Route::NotMine);
+}
