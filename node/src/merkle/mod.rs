@@ -19,6 +19,9 @@ pub mod node;
 pub mod prefix;
 pub mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use compare::{Descent, DescentError, Difference, Question};
 pub use node::{MerkleHash, Node, NodeError, Slot};
 pub use prefix::{Prefix, PrefixError};

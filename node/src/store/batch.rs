@@ -181,6 +181,22 @@ impl<'a> Batch<'a> {
         Ok(hash)
     }
 
+    /// Makes sure that the tree knows what the store holds. Every repair does this, also one that brings nothing new:
+    /// else a tree that a fault left behind its data would have the same keys repaired for ever.
+    pub(super) fn rehash(&mut self, key: &DataKey, encoded: &Bytes) -> Result<StateHash, OpError> {
+        let hash = StateHash::of(key.user_key(), encoded);
+        let q = self.partitions()?;
+        let partition = key.position().partition(q);
+        let summary = self.summary(partition)?;
+        if summary.held {
+            let root = self.tree(partition, q).upsert(key.position(), hash)?;
+            if root != summary.root {
+                self.set_summary(partition, Summary { root, ..summary });
+            }
+        }
+        Ok(hash)
+    }
+
     /// Forgets a key: state and birth mark go together, so that a later write here begins a new count.
     pub(super) fn forget(&mut self, key: &DataKey) -> Result<(), OpError> {
         let Some(old) = self.encoded(key)? else { return Ok(()) };
@@ -247,7 +263,11 @@ impl Nodes for PartitionNodes<&mut Overlay<'_>> {
 
 impl NodesMut for PartitionNodes<&mut Overlay<'_>> {
     fn put(&mut self, prefix: Prefix, node: &Node) -> Result<(), StoreError> {
-        self.rows.put(Space::Merkle, merkle_key(self.partition, prefix).into(), node.encode().into());
+        let (key, node) = (merkle_key(self.partition, prefix), Bytes::from(node.encode()));
+        // A path that came out as it was makes no rows to write.
+        if self.rows.get(Space::Merkle, &key)?.is_none_or(|stored| stored != node) {
+            self.rows.put(Space::Merkle, key.into(), node);
+        }
         Ok(())
     }
 

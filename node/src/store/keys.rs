@@ -227,7 +227,7 @@ mod tests {
             let q = Partitions::new(1 << bits).unwrap();
             let key = DataKey::of(&user_key).unwrap();
             prop_assert_eq!(key.user_key(), &user_key[..]);
-            prop_assert_eq!(DataKey::from_peer(key.as_bytes().clone()).as_ref(), Ok(&key));
+            prop_assert_eq!(DataKey::from_peer(key.as_bytes().clone()), Ok(key.clone()));
             let (from, to) = DataKey::range(key.position().partition(q), q);
             let within = (from.as_ref().map(|b| &b[..]), to.as_ref().map(|b| &b[..]));
             prop_assert!(std::ops::RangeBounds::<[u8]>::contains(&within, &key.as_bytes()[..]));
@@ -240,7 +240,7 @@ mod tests {
             };
             let (a, b) = (hint(a), hint(b));
             prop_assert_eq!(a.cmp(&b), a.by_target().cmp(&b.by_target()));
-            prop_assert_eq!(HintKey::from_by_target(&a.by_target()).as_ref(), Ok(&a));
+            prop_assert_eq!(HintKey::from_by_target(&a.by_target()), Ok(a.clone()));
             prop_assert_eq!(HintKey::target_of(&a.key, &a.by_key()), Some(a.target));
         }
     }

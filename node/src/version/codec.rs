@@ -14,9 +14,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::actor::{ActorId, Birth, Dot, Writer};
-use super::bytes::{Input, Malformed, put_varint};
 use super::state::{Sibling, State, WriteId};
 use super::vector::VersionVector;
+use super::wire::{Input, Malformed, put_varint};
 
 /// The version that is written.
 const VERSION: u8 = 1;

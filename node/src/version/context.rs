@@ -8,9 +8,9 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::bytes::Input;
 use super::codec::{CodecError, put_vector, take_vector};
 use super::vector::VersionVector;
+use super::wire::Input;
 
 const VERSION: u8 = 1;
 

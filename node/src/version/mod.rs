@@ -23,9 +23,11 @@ pub mod context;
 pub mod state;
 pub mod vector;
 
-mod bytes;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 pub use actor::{ActorId, Birth, Dot, Writer};
 pub use codec::{CodecError, StateHash};

@@ -60,7 +60,8 @@ impl Operation for LayoutChange {
     }
 }
 
-/// Makes a partition's tree and counts anew from its data. For when they are in doubt.
+/// Makes a partition's tree and counts anew from its data. For when they are in doubt: a Merkle node cannot be read, or
+/// the tree names a position at which no key is stored.
 ///
 /// Reads the whole partition on the commit thread, so writes wait for it.
 #[derive(Debug, Clone, Copy)]

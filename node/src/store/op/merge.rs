@@ -51,7 +51,7 @@ impl Operation for Merge {
         let before = batch.state(stored.as_ref())?;
         let merged = match stored {
             Some(encoded) if before.covers(&self.state) => {
-                Merged { changed: false, hash: StateHash::of(key.user_key(), &encoded), encoded }
+                Merged { changed: false, hash: batch.rehash(&key, &encoded)?, encoded }
             }
             _ => {
                 let encoded = before.merge(&self.state).encode();
@@ -124,10 +124,10 @@ impl Batch<'_> {
             return Err(OpError::EmptyState);
         }
         let merged = match self.encoded(key)? {
-            Some(stored) if stored == *encoded => return Ok(false),
             Some(stored) => {
                 let ours = self.state(Some(&stored))?;
                 if ours.covers(&theirs) {
+                    self.rehash(key, &stored)?;
                     return Ok(false);
                 }
                 ours.merge(&theirs).encode()
