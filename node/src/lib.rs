@@ -1,7 +1,9 @@
 //! The store: one member of a cluster, from the versions of a key up to the services that clients and peers call.
 
 pub mod coordinate;
+pub mod layout;
 pub mod merkle;
 pub mod peer;
 pub mod store;
+pub mod transfer;
 pub mod version;
