@@ -84,9 +84,10 @@ pub(super) fn cheaper(before: &Layout, layout: &Layout) -> bool {
     (0..cost.len()).any(|i| cost[i][i] < 0)
 }
 
-/// The fewest moves between two layouts without zones, in closed form: all replicas less those that can stay. Each
+/// What the loads alone demand without zones, in closed form: all replicas less those that can stay. Each
 /// member keeps at most the floor of the average, and one more on as many members as there are units left over, best
-/// on those that have the most. No placement is better; that the planner always reaches it is the property.
+/// on those that have the most. No placement is better. With a handful of partitions none may be as good: the member
+/// with room left may hold each of the partitions that look for one.
 pub(super) fn least_moves(before: &Layout, after: &Layout) -> usize {
     let total = after.partitions().count() * usize::from(after.n());
     let (floor, spare) = (total / after.members().len(), total % after.members().len());
