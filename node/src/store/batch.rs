@@ -156,12 +156,6 @@ impl<'a> Batch<'a> {
         self.rows.get(Space::Data, key.as_bytes())
     }
 
-    /// The stored state of a key; empty if there is none.
-    pub(super) fn state(&self, encoded: Option<&Bytes>) -> Result<State, StoreError> {
-        let decode = |bytes| State::decode(bytes).map_err(|why| StoreError::corrupt("state", why));
-        encoded.map_or(Ok(State::new()), decode)
-    }
-
     /// Stores a key's state, with its partition's tree and counts, and returns its hash.
     pub(super) fn store(&mut self, key: &DataKey, encoded: Bytes) -> Result<StateHash, OpError> {
         let hash = StateHash::of(key.user_key(), &encoded);
@@ -222,6 +216,12 @@ impl<'a> Batch<'a> {
     ) -> Tree<PartitionNodes<&mut Overlay<'a>>> {
         Tree::new(Prefix::root(partition, q), PartitionNodes { partition, rows: &mut self.rows })
     }
+}
+
+/// A stored state; empty if there is none.
+pub(super) fn decoded(encoded: Option<&Bytes>) -> Result<State, StoreError> {
+    let decode = |bytes| State::decode(bytes).map_err(|why| StoreError::corrupt("state", why));
+    encoded.map_or(Ok(State::new()), decode)
 }
 
 /// What a key adds to its partition's bytes.

@@ -272,8 +272,8 @@ impl Pump {
             }
             self.shared.last_synced.store(commit, Ordering::Release);
         }
-        for job in &mut self.written.drain(..) {
-            { job }.answer_synced();
+        for mut job in self.written.drain(..) {
+            job.answer_synced();
         }
     }
 
@@ -281,8 +281,8 @@ impl Pump {
         let mut attempt = self.attempt(&mut jobs, false);
         if let Err(full @ StoreError::Full { .. }) = attempt {
             // What would fill the disk further is refused; what frees room, or must not fail, may use the reserve.
-            for job in jobs.extract_if(.., |job| job.grows()) {
-                { job }.fail(full.clone().into());
+            for mut job in jobs.extract_if(.., |job| job.grows()) {
+                job.fail(full.clone().into());
             }
             attempt = self.attempt(&mut jobs, true);
         }

@@ -5,6 +5,7 @@
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
@@ -35,7 +36,8 @@ impl Default for FjallOptions {
 /// A store on disk.
 pub struct FjallStore {
     db: Database,
-    spaces: [Keyspace; 5],
+    /// As in [`Space::ALL`].
+    spaces: Arc<[Keyspace]>,
     path: PathBuf,
     reserve_bytes: Option<u64>,
 }
@@ -53,8 +55,7 @@ impl FjallStore {
         let db = builder.open().map_err(opening)?;
         let keyspace =
             |space: Space| db.keyspace(space.name(), KeyspaceCreateOptions::default).map_err(opening);
-        let [a, b, c, d, e] = Space::ALL.map(keyspace);
-        let spaces = [a?, b?, c?, d?, e?];
+        let spaces = Space::ALL.into_iter().map(keyspace).collect::<Result<_, _>>()?;
         Ok(Self { db, spaces, path: path.to_owned(), reserve_bytes: options.reserve_bytes })
     }
 
@@ -92,7 +93,7 @@ impl Read for FjallStore {
 
 impl Store for FjallStore {
     fn snapshot(&self) -> Box<dyn Read> {
-        Box::new(Snapshot { snapshot: self.db.snapshot(), spaces: self.spaces.clone() })
+        Box::new(Snapshot { snapshot: self.db.snapshot(), spaces: Arc::clone(&self.spaces) })
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
@@ -125,7 +126,7 @@ impl Store for FjallStore {
 
 struct Snapshot {
     snapshot: fjall::Snapshot,
-    spaces: [Keyspace; 5],
+    spaces: Arc<[Keyspace]>,
 }
 
 impl Read for Snapshot {

@@ -138,3 +138,64 @@ pub(crate) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
         (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::{MemoryStore, Store};
+
+    fn changes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
+        prop::collection::vec((0u8..12, prop::option::weighted(0.6, any::<u8>())), 0..12)
+    }
+
+    fn bounds() -> impl Strategy<Value = Bound<Vec<u8>>> {
+        prop_oneof![
+            Just(Bound::Unbounded),
+            (0u8..12).prop_map(|key| Bound::Included(vec![key])),
+            (0u8..12).prop_map(|key| Bound::Excluded(vec![key])),
+        ]
+    }
+
+    fn rows(changes: &[(u8, Option<u8>)]) -> impl Iterator<Item = (Bytes, Option<Bytes>)> {
+        changes
+            .iter()
+            .map(|(key, value)| (Bytes::from(vec![*key]), value.map(|value| Bytes::from(vec![value]))))
+    }
+
+    fn change(overlay: &mut Overlay<'_>, changes: &[(u8, Option<u8>)]) {
+        for (key, value) in rows(changes) {
+            overlay.change(Space::Data, key, value);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_as_if_it_were_written(
+            stored in changes(), kept in changes(), undone in changes(),
+            from in bounds(), to in bounds(), rows_limit in 1usize..8, bytes in 1usize..20,
+        ) {
+            let (below, written) = (MemoryStore::new(), MemoryStore::new());
+            for (store, all) in [(&below, &[&stored][..]), (&written, &[&stored, &kept])] {
+                for (key, value) in all.iter().flat_map(|changes| rows(changes)) {
+                    store.write(WriteBatch { rows: vec![(Space::Data, key, value)], reserve: false }).unwrap();
+                }
+            }
+            let mut overlay = Overlay::new(&below);
+            change(&mut overlay, &kept);
+            overlay.keep();
+            change(&mut overlay, &undone);
+            overlay.roll_back();
+            let (from, to) = (from.as_ref().map(|key| &key[..]), to.as_ref().map(|key| &key[..]));
+            let limit = Limit { rows: rows_limit, bytes };
+            prop_assert_eq!(overlay.range(Space::Data, from, to, limit), written.range(Space::Data, from, to, limit));
+            for key in 0..12 {
+                prop_assert_eq!(overlay.get(Space::Data, &[key]), written.get(Space::Data, &[key]));
+            }
+            below.write(overlay.into_batch()).unwrap();
+            let all = |store: &MemoryStore| store.range(Space::Data, Bound::Unbounded, Bound::Unbounded, Limit::rows(99));
+            prop_assert_eq!(all(&below), all(&written));
+        }
+    }
+}

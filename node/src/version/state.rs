@@ -104,7 +104,7 @@ impl State {
     /// Applies a write: what its client had seen is discarded, the new version is added.
     ///
     /// The dot must be new: above everything of its writer that this state and the client's context have seen. Taking
-    /// it so is the coordinator's part (see `store::ops`).
+    /// it so is the coordinator's part (see [`Put`](crate::store::Put)).
     pub fn put(&mut self, seen: &VersionVector, sibling: Sibling) {
         self.siblings.retain(|old| !seen.covers(old.dot) && old.dot != sibling.dot);
         self.context.merge(seen);

@@ -148,7 +148,7 @@ fn what_a_count_promises_is_not_reserved_before_it_came() {
     assert_eq!(State::decode(&bytes.into()), Err(CodecError::Truncated));
     assert_eq!(State::decode(&Bytes::from_static(&[9])), Err(CodecError::Version(9)));
     assert_eq!(State::decode(&Bytes::new()), Err(CodecError::Truncated));
-    assert_eq!(StateHash::of(b"ab", b"c") == StateHash::of(b"a", b"bc"), false);
+    assert_ne!(StateHash::of(b"ab", b"c"), StateHash::of(b"a", b"bc"));
     assert_eq!(vector(&[(1, 1, 2), (1, 1, 1)]), vector(&[(1, 1, 2)]));
 }
 

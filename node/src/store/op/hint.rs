@@ -159,7 +159,7 @@ impl Batch<'_> {
         match self.hint_since(key, hint.target)? {
             Some(since_ms) if since_ms <= hint.since_ms => return Ok(()),
             Some(since_ms) => {
-                self.remove_hint(&HintKey { target: hint.target, since_ms, key: key.clone() })?
+                self.remove_hint(&HintKey { target: hint.target, since_ms, key: key.clone() })?;
             }
             None => {}
         }

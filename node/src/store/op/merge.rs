@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, decoded};
 use super::super::error::OpError;
 use super::super::keys::DataKey;
 use super::super::rows::PeerMark;
@@ -48,7 +48,7 @@ impl Operation for Merge {
         let key = DataKey::of(&self.key)?;
         batch.take_in(&key, self.hint)?;
         let stored = batch.encoded(&key)?;
-        let before = batch.state(stored.as_ref())?;
+        let before = decoded(stored.as_ref())?;
         let merged = match stored {
             Some(encoded) if before.covers(&self.state) => {
                 Merged { changed: false, hash: batch.rehash(&key, &encoded)?, encoded }
@@ -125,7 +125,7 @@ impl Batch<'_> {
         }
         let merged = match self.encoded(key)? {
             Some(stored) => {
-                let ours = self.state(Some(&stored))?;
+                let ours = decoded(Some(&stored))?;
                 if ours.covers(&theirs) {
                     self.rehash(key, &stored)?;
                     return Ok(false);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, decoded};
 use super::super::error::{OpError, StoreError};
 use super::super::keys::DataKey;
 use super::super::rows;
@@ -54,7 +54,7 @@ impl Operation for Put {
         let key = DataKey::of(&self.key)?;
         batch.take_in(&key, self.hint)?;
         let stored = batch.encoded(&key)?;
-        let mut state = batch.state(stored.as_ref())?;
+        let mut state = decoded(stored.as_ref())?;
         let known = self.write_id.and_then(|id| state.written_by(id)).map(|sibling| sibling.dot);
         if let (Some(dot), Some(encoded)) = (known, stored) {
             let hash = StateHash::of(key.user_key(), &encoded);

@@ -17,7 +17,7 @@ fn name(key: usize) -> String {
     key_in(u16::try_from(key).unwrap(), 0)
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Put { key: usize, informed: bool, delete: bool, stand_in: bool },
     Copy { key: usize, stand_in: bool },

@@ -223,7 +223,7 @@ fn a_partition_that_comes_back_before_it_was_purged_gets_a_new_tree() {
     bench.run(&layout([])).unwrap();
     assert_eq!(
         bench.local.merkle(Partition(3), &[crate::merkle::Prefix::root(Partition(3), q())]).unwrap()[0],
-        Default::default()
+        crate::merkle::Node::default()
     );
     bench.run(&Purge { partition: Partition(3), after: None, limit: 10 }).unwrap();
     bench.run(&layout([3])).unwrap();
