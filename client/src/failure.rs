@@ -98,7 +98,7 @@ fn context(status: &Status) -> Context {
 }
 
 /// The message, or what caused it: tonic's own "transport error" says nothing without its sources.
-fn words(status: &Status) -> String {
+pub(crate) fn words(status: &Status) -> String {
     let mut cause = std::error::Error::source(status);
     let mut text = match status.message() {
         "" => format!("{:?}", status.code()),

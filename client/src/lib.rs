@@ -25,6 +25,7 @@
 //! | [`change`] | drives a change of layout where there is no operator |
 //! | [`local`] | a cluster of processes on this machine |
 
+pub mod admin;
 mod attempt;
 pub mod client;
 pub mod error;
@@ -40,6 +41,7 @@ pub mod router;
 pub mod statistics;
 pub mod value;
 
+pub use admin::{Admin, AdminError, Token};
 pub use client::Client;
 pub use error::Error;
 pub use options::{Options, ReadOptions, WriteOptions};

@@ -61,7 +61,7 @@ async fn a_member_that_is_gone_costs_one_quick_retry_and_is_asked_again_when_it_
     assert_eq!(nodes[second].calls().len(), 20);
     assert_eq!(client.statistics().retries, 1, "the suspect is not asked again");
 
-    let _serving = nodes[first].restart().await;
+    let _serving = nodes[first].restart();
     let back = async {
         while nodes[first].calls().is_empty() {
             put(&client).await.unwrap();
@@ -116,7 +116,9 @@ async fn nothing_is_done_beyond_the_deadline() {
     let (nodes, _serving, _) = cluster(3).await;
     let client = connect(&[&nodes[0]], Options::default()).await;
     for node in &nodes {
-        (0..9).for_each(|_| node.will(Act::Hang));
+        for _ in 0..9 {
+            node.will(Act::Hang);
+        }
     }
     let options = WriteOptions { deadline: Some(Duration::from_millis(400)), ..WriteOptions::default() };
     let begun = Instant::now();
@@ -153,7 +155,7 @@ async fn what_can_never_succeed_is_told_at_once() {
 async fn where_members_cannot_be_dialled_the_seeds_serve() {
     let (seed, _serving) = Node::start().await;
     // Nobody listens on port 1, as if the addresses were those of another network.
-    let members: Vec<_> = (0..3).map(|i| member(i, format!("127.0.0.1:{}", i + 1))).collect();
+    let members: Vec<_> = (0..3).map(|i| member(i, &format!("127.0.0.1:{}", i + 1))).collect();
     seed.knows(&record(&members));
     let client = connect(&[&seed], Options::default()).await;
     for _ in 0..10 {
@@ -173,7 +175,9 @@ async fn an_answer_of_another_epoch_makes_the_client_learn_the_layout() {
     let client = connect(&[&nodes[0]], Options::default()).await;
     let target: Vec<_> = before.stable().members()[..3].to_vec();
     let after = before.propose(&target).unwrap().freeze().unwrap().switch().unwrap().commit().unwrap();
-    nodes.iter().for_each(|node| node.knows(&after));
+    for node in &nodes {
+        node.knows(&after);
+    }
     put(&client).await.unwrap();
     let learnt = async {
         while client.layout().unwrap().stable().epoch() != 2 {

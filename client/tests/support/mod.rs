@@ -51,7 +51,7 @@ impl Node {
     }
 
     /// Listens again where it did before.
-    pub(crate) async fn restart(&self) -> JoinHandle<()> {
+    pub(crate) fn restart(&self) -> JoinHandle<()> {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(self.address).unwrap();
@@ -93,7 +93,7 @@ impl Node {
             None => Ok(epoch),
             Some(Act::Fail(status)) => Err(status),
             Some(Act::Hang) => {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 Err(Status::internal("hung"))
             }
         }
@@ -124,7 +124,7 @@ impl Kv for Node {
 }
 
 /// A member of this name at this address.
-pub(crate) fn member(i: u8, address: impl ToString) -> Member {
+pub(crate) fn member(i: u8, address: &impl ToString) -> Member {
     Member {
         name: format!("cart-{i}"),
         node_id: NodeId([i; 16]),
@@ -147,8 +147,10 @@ pub(crate) async fn cluster(size: u8) -> (Vec<Node>, Vec<JoinHandle<()>>, Record
         nodes.push(node);
         serving.push(task);
     }
-    let members: Vec<_> = (0..size).map(|i| member(i, nodes[usize::from(i)].address)).collect();
+    let members: Vec<_> = (0..size).map(|i| member(i, &nodes[usize::from(i)].address)).collect();
     let record = record(&members);
-    nodes.iter().for_each(|node| node.knows(&record));
+    for node in &nodes {
+        node.knows(&record);
+    }
     (nodes, serving, record)
 }

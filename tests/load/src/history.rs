@@ -104,14 +104,18 @@ mod tests {
         Mark { writer: 0, index: 0, sequence, covers }
     }
 
-    fn context(byte: u8) -> Option<Context> {
-        Some(Context(vec![byte].into()))
+    fn context(byte: u8) -> Context {
+        Context(vec![byte].into())
     }
 
     #[test]
     fn a_write_is_found_as_a_version_or_as_covered_by_one() {
         assert_eq!(missing(&[1, 2, 4], &[mark(4, 2)]), [0u64; 0]);
-        assert_eq!(missing(&[1, 2, 4], &[mark(5, 2)]), [4], "a later write that had not seen it does not replace it");
+        assert_eq!(
+            missing(&[1, 2, 4], &[mark(5, 2)]),
+            [4],
+            "a later write that had not seen it does not replace it"
+        );
         assert_eq!(missing(&[1, 2, 4], &[mark(5, 2), mark(4, 2)]), [0u64; 0]);
         assert_eq!(missing(&[1, 2], &[]), [1, 2]);
         assert_eq!(missing(&[], &[]), [0u64; 0]);
@@ -123,7 +127,7 @@ mod tests {
         for n in 1..=3 {
             let attempt = history.attempt();
             assert_eq!((attempt.sequence, attempt.covers), (n, n - 1));
-            history.acknowledged(&attempt, context(1));
+            history.acknowledged(&attempt, Some(context(1)));
             assert!(!history.unsure());
         }
         assert_eq!(history.standing, [3]);
@@ -133,7 +137,7 @@ mod tests {
     fn after_a_failure_nothing_more_is_claimed_than_is_known() {
         let mut history = History::default();
         let first = history.attempt();
-        history.acknowledged(&first, context(1));
+        history.acknowledged(&first, Some(context(1)));
         history.attempt();
         history.failed();
         assert!(history.unsure());
@@ -141,8 +145,11 @@ mod tests {
         assert_eq!((third.sequence, third.covers), (3, 1));
         history.acknowledged(&third, None);
         let fourth = history.attempt();
-        assert_eq!(fourth.covers, 1, "the answer had no context: the third is not covered by what is sent next");
-        history.acknowledged(&fourth, context(2));
+        assert_eq!(
+            fourth.covers, 1,
+            "the answer had no context: the third is not covered by what is sent next"
+        );
+        history.acknowledged(&fourth, Some(context(2)));
         assert_eq!(history.standing, [3, 4]);
         assert_eq!(history.attempt().covers, 1, "the third stands beside it, perhaps on other members only");
     }
@@ -152,7 +159,7 @@ mod tests {
         let mut history = History::default();
         for _ in 0..2 {
             let attempt = history.attempt();
-            history.acknowledged(&attempt, context(1));
+            history.acknowledged(&attempt, Some(context(1)));
         }
         assert!(history.read(&[mark(1, 0)], Context::default()));
         assert_eq!(history.attempt().covers, 2, "what the own writes said is better");

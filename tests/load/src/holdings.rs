@@ -80,7 +80,8 @@ mod tests {
 
     fn equal(record: &Record) -> Copies {
         let layout = record.stable();
-        let copy = |p: Partition| Copy { root: vec![p.0 as u8; 16].into(), keys: 1, bytes: u64::from(p.0) };
+        let copy =
+            |p: Partition| Copy { root: p.0.to_be_bytes().to_vec().into(), keys: 1, bytes: u64::from(p.0) };
         let of = |node: NodeId| layout.partitions_of(&node).map(|p| (p, copy(p))).collect();
         layout.members().iter().map(|m| (m.node_id, of(m.node_id))).collect()
     }

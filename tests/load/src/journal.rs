@@ -55,7 +55,8 @@ impl Journal {
                 _ => JournalError::Io { path: name.clone(), source },
             }
         })?;
-        writeln!(file, "{TITLE} {prefix}").map_err(|source| JournalError::Io { path: name.clone(), source })?;
+        writeln!(file, "{TITLE} {prefix}")
+            .map_err(|source| JournalError::Io { path: name.clone(), source })?;
         Ok(Self { path: name, file: Mutex::new(file) })
     }
 

@@ -154,11 +154,9 @@ async fn through_the_store(client: &Client, journal: &Acknowledged, settle: Dura
     let until = Instant::now() + settle;
     let look = async |(&index, acknowledged): (&u64, &Vec<u64>)| {
         let name = key(&journal.prefix, index);
-        let seen = again(until, async || {
-            match client.get(name.as_bytes(), &ReadOptions::default()).await {
-                Ok(value) => judge(index, acknowledged, value.siblings.iter().map(|s| s.value.as_ref())),
-                Err(error) => Seen::Unread(error.to_string()),
-            }
+        let seen = again(until, async || match client.get(name.as_bytes(), &ReadOptions::default()).await {
+            Ok(value) => judge(index, acknowledged, value.siblings.iter().map(|s| s.value.as_ref())),
+            Err(error) => Seen::Unread(error.to_string()),
         });
         (name.clone(), seen.await)
     };
@@ -262,7 +260,14 @@ mod tests {
     use super::*;
 
     fn good() -> Report {
-        Report { keys: 2, acknowledged: 3, found: 2, roots_equal: true, replicas_checked: 6, ..Report::default() }
+        Report {
+            keys: 2,
+            acknowledged: 3,
+            found: 2,
+            roots_equal: true,
+            replicas_checked: 6,
+            ..Report::default()
+        }
     }
 
     #[test]

@@ -298,8 +298,7 @@ impl Writer {
         let history = &mut self.histories[at];
         let first = !history.exists();
         let attempt = history.attempt();
-        let mark =
-            Mark { writer: self.number, index, sequence: attempt.sequence, covers: attempt.covers };
+        let mark = Mark { writer: self.number, index, sequence: attempt.sequence, covers: attempt.covers };
         let (name, value) = (key(&shared.plan.prefix, index), mark.value(shared.plan.value_bytes));
         let begun = Instant::now();
         let context: &Context = &attempt.context;
