@@ -99,7 +99,8 @@ impl Door {
     /// A client for the API server.
     pub async fn client(&self) -> Result<kube::Client, DoorError> {
         let path = self.harness(&["kubeconfig"]).await?;
-        let refuse = |e: kube::config::KubeconfigError| DoorError::Kubeconfig(format!("{}: {e}", path.trim()));
+        let refuse =
+            |e: kube::config::KubeconfigError| DoorError::Kubeconfig(format!("{}: {e}", path.trim()));
         let file = Kubeconfig::read_from(path.trim()).map_err(refuse)?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
         Ok(kube::Client::try_from(config.map_err(refuse)?)?)

@@ -55,7 +55,8 @@ impl Load {
         let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
         // One of a run that died may be there still.
         remove(&pods, name).await?;
-        let pod = serde_json::from_value(load_pod(NAMESPACE, name, STORE, args)).map_err(kube::Error::SerdeError)?;
+        let pod = serde_json::from_value(load_pod(NAMESPACE, name, STORE, args))
+            .map_err(kube::Error::SerdeError)?;
         pods.create(&PostParams::default(), &pod).await?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let follower = tokio::spawn(follow(pods.clone(), name.to_owned(), Arc::clone(&lines)));
@@ -85,8 +86,14 @@ impl Load {
                 }
             }
             if begun.elapsed() > within {
-                let last = last.and_then(|line| serde_json::to_string(&line).ok()).unwrap_or_else(|| "none".into());
-                return Err(LoadError::Late { pod: self.name.clone(), what, seconds: within.as_secs(), last });
+                let last =
+                    last.and_then(|line| serde_json::to_string(&line).ok()).unwrap_or_else(|| "none".into());
+                return Err(LoadError::Late {
+                    pod: self.name.clone(),
+                    what,
+                    seconds: within.as_secs(),
+                    last,
+                });
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
@@ -108,7 +115,16 @@ impl Load {
     /// Reads every acknowledged write back through the store and asks every replica that the layout names.
     pub async fn verify(&self) -> Result<Report, LoadError> {
         let seeds = format!("{STORE}:7070");
-        let args = ["verify", "--seeds", &seeds, "--journal", JOURNAL, "--every-replica", "--admin-token-file", TOKEN_FILE];
+        let args = [
+            "verify",
+            "--seeds",
+            &seeds,
+            "--journal",
+            JOURNAL,
+            "--every-replica",
+            "--admin-token-file",
+            TOKEN_FILE,
+        ];
         let (_, text) = self.desk(&args).await?;
         let line = text.lines().rev().find(|line| line.starts_with('{'));
         let report = line.and_then(|line| serde_json::from_str(line).ok());

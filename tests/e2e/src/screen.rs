@@ -35,7 +35,12 @@ impl Picture {
         let (moved, total) = self.bytes;
         vec![
             format!("{:<34} phase {:<12} members {}", self.title, self.phase, self.members),
-            format!("  partitions {} {done:>4}/{all:<4}  moved {}/{}", bar(done, all), human(moved), human(total)),
+            format!(
+                "  partitions {} {done:>4}/{all:<4}  moved {}/{}",
+                bar(done, all),
+                human(moved),
+                human(total)
+            ),
             format!(
                 "  writes {:>6.0}/s p99 {:>6.1} ms   reads {:>6.0}/s p99 {:>6.1} ms",
                 self.throughput.0,
@@ -43,7 +48,10 @@ impl Picture {
                 self.throughput.1,
                 millis(self.p99_micros.1)
             ),
-            format!("  acknowledged {:>9}   failed {}   retries {}", self.acknowledged, self.failed, self.retries),
+            format!(
+                "  acknowledged {:>9}   failed {}   retries {}",
+                self.acknowledged, self.failed, self.retries
+            ),
         ]
     }
 
@@ -145,7 +153,8 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_a_terminal() {
-        let picture = Picture { title: "3 -> 5 members".into(), phase: "Rebalancing".into(), ..Picture::default() };
+        let picture =
+            Picture { title: "3 -> 5 members".into(), phase: "Rebalancing".into(), ..Picture::default() };
         assert!(picture.lines().iter().all(|line| line.chars().count() <= 100));
     }
 }

@@ -43,7 +43,8 @@ impl Sentinel {
             }
             Seen::ClaimDeleted(member) => {
                 if self.named.get(&member) == Some(&Fate::Active) {
-                    self.violations.push(format!("the volume claim of {member} was deleted before its proof"));
+                    self.violations
+                        .push(format!("the volume claim of {member} was deleted before its proof"));
                 }
             }
         }

@@ -30,7 +30,12 @@ pub enum ShellError {
 }
 
 /// Runs `program args` in `dir` with `stdin` and returns its standard output. Standard error goes into the error.
-pub async fn run(dir: &Path, program: &str, args: &[&str], stdin: Option<&str>) -> Result<String, ShellError> {
+pub async fn run(
+    dir: &Path,
+    program: &str,
+    args: &[&str],
+    stdin: Option<&str>,
+) -> Result<String, ShellError> {
     let output = attempt(dir, program, args, stdin).await?;
     let line = format!("{program} {}", args.join(" "));
     if output.status.success() {
@@ -41,7 +46,12 @@ pub async fn run(dir: &Path, program: &str, args: &[&str], stdin: Option<&str>) 
 }
 
 /// As [`run`], but an exit code other than zero is an answer, not an error.
-pub async fn attempt(dir: &Path, program: &str, args: &[&str], stdin: Option<&str>) -> Result<Output, ShellError> {
+pub async fn attempt(
+    dir: &Path,
+    program: &str,
+    args: &[&str],
+    stdin: Option<&str>,
+) -> Result<Output, ShellError> {
     let line = format!("{program} {}", args.join(" "));
     let start = |source| ShellError::Start { line: line.clone(), source };
     let mut child = Command::new(program)

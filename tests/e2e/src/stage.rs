@@ -56,7 +56,8 @@ impl Stage {
         door.up().await?;
         let client = door.client().await?;
         let chart = door.root().join("charts/dynamo-operator").display().to_string();
-        let install = ["upgrade", "--install", "dynamo", &chart, "--namespace", SYSTEM, "--create-namespace", "--wait"];
+        let install =
+            ["upgrade", "--install", "dynamo", &chart, "--namespace", SYSTEM, "--create-namespace", "--wait"];
         let images = [
             "--set",
             "image.repository=dynamokv.local/dynamo-operator,image.tag=dev",
@@ -109,7 +110,9 @@ impl Stage {
 
     /// `kubectl scale dyn cart --replicas=N`, as a person does it.
     pub async fn scale(&self, replicas: i32) -> Result<(), StageError> {
-        self.door.kubectl(&["-n", NAMESPACE, "scale", "dyn", STORE, &format!("--replicas={replicas}")]).await?;
+        self.door
+            .kubectl(&["-n", NAMESPACE, "scale", "dyn", STORE, &format!("--replicas={replicas}")])
+            .await?;
         Ok(())
     }
 

@@ -76,7 +76,11 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing lost, all replicas alike, nothing removed before its proof.
     pub fn passed(&self) -> bool {
-        self.lost == 0 && self.found == self.keys && self.keys > 0 && self.roots_equal && self.violations.is_empty()
+        self.lost == 0
+            && self.found == self.keys
+            && self.keys > 0
+            && self.roots_equal
+            && self.violations.is_empty()
     }
 
     /// The text that ends the demo.
@@ -93,12 +97,19 @@ impl Verdict {
                 self.replicas_checked,
                 if self.roots_equal { "equal" } else { "DIFFER" }
             ),
-            format!("  failed requests      {:>10}   retries inside the client {}", self.failed_requests, self.retries),
+            format!(
+                "  failed requests      {:>10}   retries inside the client {}",
+                self.failed_requests, self.retries
+            ),
             String::new(),
             format!("  {:<22}{}", "before", latency(&self.before)),
         ];
         for change in &self.changes {
-            lines.push(format!("  {:<22}{}", format!("during {} -> {}", change.from, change.to), latency(&change.during)));
+            lines.push(format!(
+                "  {:<22}{}",
+                format!("during {} -> {}", change.from, change.to),
+                latency(&change.during)
+            ));
         }
         lines.push(String::new());
         for change in &self.changes {

@@ -24,8 +24,13 @@ impl Watch {
     /// Begins to watch the store `name` in `namespace`.
     pub fn start(client: &Client, namespace: &str, name: &str) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
-        let layout = observe(Api::<ConfigMap>::namespaced(client.clone(), namespace), format!("{name}-layout"), layout);
-        let sets = observe(Api::<StatefulSet>::namespaced(client.clone(), namespace), name.to_owned(), replicas);
+        let layout = observe(
+            Api::<ConfigMap>::namespaced(client.clone(), namespace),
+            format!("{name}-layout"),
+            layout,
+        );
+        let sets =
+            observe(Api::<StatefulSet>::namespaced(client.clone(), namespace), name.to_owned(), replicas);
         let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
         let labels = watcher::Config::default().labels(&format!("dynamokv.dev/cluster={name}"));
         let claims = watcher(claims, labels).default_backoff().applied_objects();
@@ -66,7 +71,12 @@ type Events = stream::BoxStream<'static, Result<(u64, Seen), watcher::Error>>;
 
 fn observe<K>(api: Api<K>, name: String, read: fn(&K) -> Option<Seen>) -> Events
 where
-    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + 'static,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let objects = watcher(api, config).default_backoff().applied_objects();

@@ -49,7 +49,8 @@ fn setting(name: &str, default: u64) -> Result<u64, String> {
 }
 
 async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
-    let (keys, value_bytes, keep) = (setting("KEYS", 100_000)?, setting("VALUE_BYTES", 1024)?, setting("KEEP", 1)?);
+    let (keys, value_bytes, keep) =
+        (setting("KEYS", 100_000)?, setting("VALUE_BYTES", 1024)?, setting("KEEP", 1)?);
     let mut screen = Screen::new();
     screen.say("bringing Kubernetes up and installing the operator with Helm");
     let stage = Stage::set(door.clone()).await?;
@@ -58,10 +59,15 @@ async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
     // A demo that ran before may have left its store: a fresh one makes the figures mean what they say.
     stage.clear().await?;
     stage.apply(&sample).await?;
-    stage.wait("ready with 3 members", Duration::from_secs(180), |_| {}, |c| rehearsal::settled(c, 3)).await?;
+    stage
+        .wait("ready with 3 members", Duration::from_secs(180), |_| {}, |c| rehearsal::settled(c, 3))
+        .await?;
     let watch = Watch::start(stage.client(), NAMESPACE, STORE);
 
-    screen.say(&format!("a writer puts {keys} keys of {}, then goes on writing; a reader reads", human(value_bytes)));
+    screen.say(&format!(
+        "a writer puts {keys} keys of {}, then goes on writing; a reader reads",
+        human(value_bytes)
+    ));
     let writer = Load::start(door, stage.client(), "writer", &writer(keys, value_bytes)).await?;
     let preload = Duration::from_secs(60 + keys / 200);
     let mut picture = Picture { title: format!("loading {keys} keys"), ..Picture::default() };
@@ -93,7 +99,9 @@ async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
         changes.push(change);
     }
 
-    screen.say("stopping the load and reading every acknowledged write back, from the store and from every replica");
+    screen.say(
+        "stopping the load and reading every acknowledged write back, from the store and from every replica",
+    );
     reader.stop().await?;
     writer.stop().await?;
     let (written, read) = (writer.lines(), reader.lines());

@@ -5,7 +5,7 @@ use crate::rehearsal::settled;
 use crate::stage::Stage;
 
 pub(super) async fn run(stage: &Stage) -> Outcome {
-    let trial = Trial::begin(stage).await?;
+    let trial = Trial::begin(stage, "mind-").await?;
     let before = stage.record().await?;
     stage.scale(5).await?;
     mid_move(stage).await?;

@@ -64,12 +64,13 @@ struct Trial {
 }
 
 impl Trial {
-    async fn begin(stage: &Stage) -> Result<Self, Box<dyn Error>> {
+    /// `prefix` begins the names of the keys: each scenario has its own.
+    async fn begin(stage: &Stage, prefix: &str) -> Result<Self, Box<dyn Error>> {
         stage.wait("settled with 3 members", PATIENCE, |_| {}, |c| settled(c, 3)).await?;
         let watch = Watch::start(stage.client(), NAMESPACE, STORE);
         let args = format!(
-            "run --seeds {STORE}:7070 --keys 6000 --value-bytes 1024 --writers 8 --readers 2 --rate 200 \
-             --journal {JOURNAL} --stop-file {STOP_FILE} --duration 900"
+            "run --seeds {STORE}:7070 --keys 6000 --value-bytes 1024 --writers 8 --readers 2 --rate 400 \
+             --prefix {prefix} --journal {JOURNAL} --stop-file {STOP_FILE} --duration 900"
         );
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         let load = Load::start(stage.door(), stage.client(), "load", &args).await?;
@@ -98,11 +99,16 @@ impl Trial {
 /// Waits until a transfer is under way: some partition of the target is synced or some byte has moved, and not all.
 async fn mid_move(stage: &Stage) -> Outcome {
     stage
-        .wait("in mid-move", PATIENCE, |_| {}, |cluster| {
-            cluster.status.as_ref().is_some_and(|status| {
-                status.partitions_to_sync > status.partitions_synced && status.bytes_moved > 0
-            })
-        })
+        .wait(
+            "in mid-move",
+            PATIENCE,
+            |_| {},
+            |cluster| {
+                cluster.status.as_ref().is_some_and(|status| {
+                    status.partitions_to_sync > status.partitions_synced && status.bytes_moved > 0
+                })
+            },
+        )
         .await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::rehearsal::settled;
 use crate::stage::{SYSTEM, Stage};
 
 pub(super) async fn run(stage: &Stage) -> Outcome {
-    let trial = Trial::begin(stage).await?;
+    let trial = Trial::begin(stage, "operator-").await?;
     for to in [5, 3] {
         stage.scale(to).await?;
         mid_move(stage).await?;
@@ -17,6 +17,9 @@ pub(super) async fn run(stage: &Stage) -> Outcome {
 
 async fn kill_operator(stage: &Stage) -> Outcome {
     let label = "app.kubernetes.io/name=dynamo-operator";
-    stage.door().kubectl(&["-n", SYSTEM, "delete", "pod", "-l", label, "--grace-period=0", "--force"]).await?;
+    stage
+        .door()
+        .kubectl(&["-n", SYSTEM, "delete", "pod", "-l", label, "--grace-period=0", "--force"])
+        .await?;
     Ok(())
 }

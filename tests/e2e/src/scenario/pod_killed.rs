@@ -5,12 +5,15 @@ use crate::rehearsal::settled;
 use crate::stage::{NAMESPACE, STORE, Stage};
 
 pub(super) async fn run(stage: &Stage) -> Outcome {
-    let trial = Trial::begin(stage).await?;
+    let trial = Trial::begin(stage, "pods-").await?;
     stage.scale(5).await?;
     mid_move(stage).await?;
     for ordinal in [4, 1] {
         let pod = format!("{STORE}-{ordinal}");
-        stage.door().kubectl(&["-n", NAMESPACE, "delete", "pod", &pod, "--grace-period=0", "--force"]).await?;
+        stage
+            .door()
+            .kubectl(&["-n", NAMESPACE, "delete", "pod", &pod, "--grace-period=0", "--force"])
+            .await?;
     }
     stage.wait("settled with 5 members", PATIENCE, |_| {}, |c| settled(c, 5)).await?;
     stage.scale(3).await?;

@@ -17,11 +17,16 @@ pub(super) async fn run(stage: &Stage) -> Outcome {
     tokio::time::sleep(QUIET).await;
     let after = versions(stage).await?;
     let moved: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
-    if moved.is_empty() { Ok(()) } else { Err(format!("written though nothing changed: {}", moved.join(", ")).into()) }
+    if moved.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("written though nothing changed: {}", moved.join(", ")).into())
+    }
 }
 
 async fn versions(stage: &Stage) -> Result<String, Box<dyn std::error::Error>> {
-    let kinds = "dyn,statefulsets,services,configmaps,secrets,poddisruptionbudgets,persistentvolumeclaims,pods";
+    let kinds =
+        "dyn,statefulsets,services,configmaps,secrets,poddisruptionbudgets,persistentvolumeclaims,pods";
     let columns = "custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
     Ok(stage.door().kubectl(&["-n", NAMESPACE, "get", kinds, "--no-headers", "-o", columns]).await?)
 }
