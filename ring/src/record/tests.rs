@@ -125,7 +125,7 @@ fn the_largest_record_fits_a_config_map() {
     let layout = plan::first(&members(0..64), q, 3, ClusterId([7; 16])).unwrap();
     let record = Record::first(layout, QUORUM).unwrap().propose(&members(0..63)).unwrap();
     let size = record.to_json().len();
-    assert!(size < 512 * 1024, "{size} bytes of the 1 MiB that a ConfigMap may have");
+    assert!(size < 256 * 1024, "{size} bytes of the 1 MiB that a ConfigMap may have");
 }
 
 #[test]
