@@ -1,5 +1,21 @@
 //! The controller of `DynamoCluster`: it makes a StatefulSet of members, forms their layout, and on each change of
 //! size lets a pod go only when its member has proven that it holds nothing.
+//!
+//! | module | what it says |
+//! |---|---|
+//! | [`api`] | the resource, its status and its conditions |
+//! | [`build`] | the Kubernetes objects of a cluster, as pure functions |
+//! | [`controller`] | what to do next, and doing it |
+//! | [`crd`] | the definition of the resource, as files |
+//! | [`names`] | what everything is called |
+//! | [`quantity`] | quantities as Kubernetes writes them |
 
 pub mod api;
+pub mod build;
+pub mod controller;
 pub mod crd;
+pub mod names;
+pub mod quantity;
+
+#[cfg(test)]
+mod testing;

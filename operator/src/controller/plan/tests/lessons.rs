@@ -1,0 +1,1 @@
+//! The lessons of operators, each by its number.
