@@ -1,9 +1,13 @@
 //! The store: one member of a cluster, from the versions of a key up to the services that clients and peers call.
 
+pub mod clock;
 pub mod coordinate;
+pub mod identity;
 pub mod layout;
+pub mod limits;
 pub mod merkle;
 pub mod peer;
 pub mod store;
 pub mod transfer;
 pub mod version;
+pub mod worker;

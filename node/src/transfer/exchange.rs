@@ -1,0 +1,235 @@
+//! What the movers of data do with one peer: roots, nodes, states there and here. Each call is one bounded message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_proto::v1::request::Op;
+use dynamo_proto::v1::{
+    Entry, FetchManyReply, FetchManyRequest, LayoutReply, LayoutRequest, MerkleChildrenReply, MerkleChildrenRequest,
+    MerkleRootsReply, MerkleRootsRequest, StoreManyReply, StoreManyRequest,
+};
+use dynamo_ring::fence::SenderStamp;
+use dynamo_ring::{LayoutId, NodeId, Partition, Partitions, Position};
+
+use super::purge::submit;
+use crate::layout::{Entered, Layouts};
+use crate::merkle::{MerkleHash, Node, Prefix};
+use crate::peer::wire::{self, node_id_bytes};
+use crate::peer::{Answer, Network, PeerError, ask};
+use crate::store::{Committer, DataKey, Local, MergeMany, OpError, PeerMark, StoreError};
+
+/// How long a peer has to answer one message.
+pub const WITHIN: Duration = Duration::from_secs(10);
+/// Entry bytes after which a message is full, but for one entry that is larger.
+pub const MESSAGE_BYTES: usize = 1 << 20;
+/// Positions asked for in one message.
+pub const POSITIONS: usize = 256;
+
+/// A key and its encoded state.
+pub type KeyAndState = (DataKey, Bytes);
+
+/// Why an exchange ended early. What was stored by then stays; it is tried again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// The peer gave no answer.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// The peer's answer makes no sense. Only a fault of one of the two programs does that.
+    #[error("member {0} answered strangely: {1}")]
+    Strange(NodeId, String),
+    /// The peer does not hold the partition (yet, or any more).
+    #[error("member {0} does not hold partition {1} just now")]
+    NotHeld(NodeId, Partition),
+    /// It was begun for a layout that no longer stands.
+    #[error("layout {0} no longer stands")]
+    Passed(LayoutId),
+    /// It could not be stored or read here.
+    #[error(transparent)]
+    Store(#[from] OpError),
+}
+
+impl From<StoreError> for ExchangeError {
+    fn from(why: StoreError) -> Self {
+        Self::Store(why.into())
+    }
+}
+
+/// What a mover of data works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Exchange {
+    /// The way to the other members.
+    pub network: Arc<dyn Network>,
+    /// Reading what is here.
+    pub local: Local,
+    /// Writing here.
+    pub committer: Committer,
+    /// What this node goes by.
+    pub layouts: Layouts,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("me", &self.layouts.my_id()).finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// Enters under the layout that the work is for. Keep the guard for one message, so that acknowledging a step never
+    /// waits longer than that.
+    pub fn enter(&self, id: LayoutId) -> Result<Entered, ExchangeError> {
+        self.layouts.enter().filter(|entered| entered.record.id() == id).ok_or(ExchangeError::Passed(id))
+    }
+
+    /// The roots of these partitions' trees at a peer; `None` for one that it does not hold.
+    pub async fn roots(
+        &self,
+        peer: NodeId,
+        partitions: &[Partition],
+        stamp: SenderStamp,
+    ) -> Result<Vec<Option<MerkleHash>>, ExchangeError> {
+        let request = MerkleRootsRequest { partitions: partitions.iter().map(|p| p.0.into()).collect() };
+        let reply: MerkleRootsReply = self.ask(peer, Op::MerkleRoots(request), stamp).await?;
+        if reply.roots.len() != partitions.len() {
+            return Err(ExchangeError::Strange(peer, format!("{} roots", reply.roots.len())));
+        }
+        let root = |bytes: &Bytes| match bytes[..].try_into() {
+            Ok(root) => Ok(Some(MerkleHash(root))),
+            Err(_) if bytes.is_empty() => Ok(None),
+            Err(_) => Err(ExchangeError::Strange(peer, "a root of a wrong length".to_owned())),
+        };
+        reply.roots.iter().map(root).collect()
+    }
+
+    /// What lies under these prefixes of a partition's tree at a peer, in their order.
+    pub async fn nodes(
+        &self,
+        peer: NodeId,
+        partition: Partition,
+        prefixes: &[Prefix],
+        stamp: SenderStamp,
+    ) -> Result<Vec<Node>, ExchangeError> {
+        if prefixes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let encoded = prefixes.iter().map(|prefix| prefix.encode().into()).collect();
+        let request = MerkleChildrenRequest { partition: partition.0.into(), prefixes: encoded };
+        let reply: MerkleChildrenReply = self.ask(peer, Op::MerkleChildren(request), stamp).await?;
+        if reply.nodes.len() != prefixes.len() {
+            return Err(ExchangeError::Strange(peer, format!("{} merkle nodes", reply.nodes.len())));
+        }
+        let node = |(prefix, bytes): (&Prefix, &Bytes)| match bytes.is_empty() {
+            true => Ok(Node::default()),
+            false => Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string())),
+        };
+        prefixes.iter().zip(&reply.nodes).map(node).collect()
+    }
+
+    /// The states at a peer of the keys at these positions, as many as fit into a message; and the positions that did
+    /// not. A key that is no longer there is in neither.
+    pub async fn fetch(
+        &self,
+        peer: NodeId,
+        (partition, q): (Partition, Partitions),
+        positions: &[Position],
+        stamp: SenderStamp,
+    ) -> Result<(Vec<KeyAndState>, Vec<Position>), ExchangeError> {
+        let now = &positions[..positions.len().min(POSITIONS)];
+        let asked = now.iter().map(|position| Bytes::copy_from_slice(position.as_bytes())).collect();
+        let request = FetchManyRequest { partition: partition.0.into(), positions: asked };
+        let reply: FetchManyReply = self.ask(peer, Op::FetchMany(request), stamp).await?;
+        let entries = from_peer(peer, reply.entries, (partition, q))?;
+        let mut got = 0;
+        if reply.more {
+            // Answered in the order asked, so what comes after the last answered one is still to come.
+            let last = entries.last().map(|(key, _)| key.position());
+            let at = now.iter().position(|position| Some(*position) == last);
+            got = at.ok_or_else(|| ExchangeError::Strange(peer, "more of nothing".to_owned()))? + 1;
+        }
+        let rest = if reply.more { &positions[got..] } else { &positions[now.len()..] };
+        Ok((entries, rest.to_vec()))
+    }
+
+    /// Has a peer merge these entries; returns when they are on its disk. With `hint_for` it stands in for that member.
+    pub async fn push(
+        &self,
+        peer: NodeId,
+        entries: Vec<KeyAndState>,
+        hint_for: Option<NodeId>,
+        stamp: SenderStamp,
+    ) -> Result<(), ExchangeError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let entry = |(key, state): KeyAndState| Entry { data_key: key.as_bytes().clone(), state };
+        let request = StoreManyRequest {
+            entries: entries.into_iter().map(entry).collect(),
+            hint_for: hint_for.map(node_id_bytes).unwrap_or_default(),
+        };
+        let StoreManyReply {} = self.ask(peer, Op::StoreMany(request), stamp).await?;
+        Ok(())
+    }
+
+    /// The layout record of a peer, and the step that it has acknowledged.
+    pub async fn acked(&self, peer: NodeId, stamp: SenderStamp) -> Result<Option<SenderStamp>, ExchangeError> {
+        let reply: LayoutReply = self.ask(peer, Op::Layout(LayoutRequest {}), stamp).await?;
+        let parse = |stamp| wire::stamp(Some(&stamp)).map_err(|why| ExchangeError::Strange(peer, why.to_string()));
+        reply.acked.map(parse).transpose()
+    }
+
+    /// Merges these entries here, durably, and says how many brought anything new.
+    pub async fn merge(
+        &self,
+        entries: Vec<KeyAndState>,
+        from: Option<PeerMark>,
+    ) -> Result<usize, ExchangeError> {
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        Ok(submit(&self.committer, MergeMany { entries, hint: None, from }).await?)
+    }
+
+    async fn ask<A: Answer>(&self, peer: NodeId, op: Op, stamp: SenderStamp) -> Result<A, ExchangeError> {
+        Ok(ask(&*self.network, peer, op, stamp, WITHIN).await?)
+    }
+}
+
+/// A peer's entries, if each key lies at its own position and in the partition.
+pub fn from_peer(
+    peer: NodeId,
+    entries: Vec<Entry>,
+    (partition, q): (Partition, Partitions),
+) -> Result<Vec<KeyAndState>, ExchangeError> {
+    let entry = |entry: Entry| {
+        let strange = |why: String| ExchangeError::Strange(peer, why);
+        let key = DataKey::from_peer(entry.data_key).map_err(|why| strange(why.to_string()))?;
+        if key.position().partition(q) != partition {
+            return Err(strange(format!("a key that is not in partition {partition}")));
+        }
+        Ok((key, entry.state))
+    };
+    entries.into_iter().map(entry).collect()
+}
+
+/// Bytes of some entries.
+pub fn bytes_of(entries: &[KeyAndState]) -> u64 {
+    entries.iter().map(|(key, state)| (key.as_bytes().len() + state.len()) as u64).sum()
+}
+
+/// Cuts entries into messages.
+pub fn messages(entries: Vec<KeyAndState>) -> Vec<Vec<KeyAndState>> {
+    let (mut messages, mut last, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (key, state) in entries {
+        let more = key.as_bytes().len() + state.len();
+        if !last.is_empty() && bytes + more > MESSAGE_BYTES {
+            messages.push(std::mem::take(&mut last));
+            bytes = 0;
+        }
+        bytes += more;
+        last.push((key, state));
+    }
+    if !last.is_empty() {
+        messages.push(last);
+    }
+    messages
+}

@@ -1,0 +1,201 @@
+//! What other members' movers of data ask of this one: a partition's entries as a stream, its tree's root and nodes,
+//! states by position. The fence and the membership have been looked at before, but for [`pull`], which does so itself.
+//!
+//! All but [`pull`] block for a disk's time: call them on a thread that may.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dynamo_proto::v1::{
+    Entry, FetchManyReply, FetchManyRequest, MerkleChildrenReply, MerkleChildrenRequest, MerkleRootsReply,
+    MerkleRootsRequest, PullBatch, PullRequest, Refusal, refusal::Reason,
+};
+use dynamo_ring::fence::Verdict;
+use dynamo_ring::{Partition, Position};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::exchange::{KeyAndState, MESSAGE_BYTES, POSITIONS};
+use crate::layout::Layouts;
+use crate::merkle::{Node, Prefix};
+use crate::peer::wire::{self, Sender};
+use crate::store::{DataKey, Local, Store, StoreError};
+
+/// Entry bytes of one batch of a pull, but for one entry that is larger.
+pub const BATCH_BYTES: usize = 256 << 10;
+/// Prefixes that one request may ask for.
+const MAX_PREFIXES: usize = 1024;
+
+/// The entries of a partition in key order, as they lie in a snapshot taken now. `me` says who speaks, at each batch.
+///
+/// The snapshot is kept for as long as the stream is read, so the reader's timeouts bound it. No guard is held: what is
+/// read is not changed, and the reader compares afterwards.
+pub fn pull(
+    store: &Arc<dyn Store>,
+    layouts: &Layouts,
+    request: &PullRequest,
+    me: impl Fn() -> Sender + Send + 'static,
+) -> Result<BoxStream<'static, Result<PullBatch, Status>>, Status> {
+    let (partition, after) = admit(layouts, request)?;
+    let snapshot = Local::over(store.snapshot());
+    let (batches, stream) = mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let mut reading = Reading { local: snapshot, partition, after, first: true };
+        while let Some(batch) = reading.next().transpose() {
+            let done = batch.as_ref().map_or(true, |batch| batch.done);
+            let batch = batch
+                .map(|batch| PullBatch { sender: Some(me().message()), ..batch })
+                .map_err(|why| Status::unavailable(why.to_string()));
+            // Whoever asked may have gone.
+            if batches.blocking_send(batch).is_err() || done {
+                return;
+            }
+        }
+    });
+    Ok(ReceiverStream::new(stream).boxed())
+}
+
+/// Who may pull what, and from where on.
+fn admit(layouts: &Layouts, request: &PullRequest) -> Result<(Partition, Option<DataKey>), Status> {
+    let sense = |why: wire::WireError| Status::invalid_argument(why.to_string());
+    let sender = Sender::from_message(request.sender.as_ref()).map_err(sense)?;
+    let stamp = wire::stamp(request.stamp.as_ref()).map_err(sense)?;
+    let Some(standing) = layouts.current().filter(|standing| !standing.retired) else {
+        return Err(Status::failed_precondition("this node has no layout yet, or has retired"));
+    };
+    let ours = sender.cluster_id.is_none_or(|cluster| cluster == standing.record.cluster_id());
+    if !ours || !standing.admits(&sender.mark.node_id) {
+        return Err(Status::permission_denied("only members of this cluster are answered"));
+    }
+    match layouts.judge(stamp) {
+        Verdict::Accept => {}
+        Verdict::SenderIsOld => return Err(Status::failed_precondition("asked under a layout that has passed")),
+        Verdict::IAmOld => return Err(Status::unavailable("this node has not yet heard of that layout")),
+        Verdict::Conflict => return Err(Status::failed_precondition("asked under a layout that is not this one's")),
+    }
+    let partition = u16::try_from(request.partition).map(Partition);
+    let Some(partition) = partition.ok().filter(|partition| standing.holds(*partition)) else {
+        return Err(Status::failed_precondition(format!("partition {} is not held here", request.partition)));
+    };
+    let after = match request.after.is_empty() {
+        true => None,
+        false => Some(DataKey::from_peer(request.after.clone()))
+            .transpose()
+            .map_err(|why| Status::invalid_argument(why.to_string()))?,
+    };
+    Ok((partition, after))
+}
+
+/// A snapshot on its way to the one who asked.
+struct Reading {
+    local: Local,
+    partition: Partition,
+    after: Option<DataKey>,
+    first: bool,
+}
+
+impl Reading {
+    fn next(&mut self) -> Result<Option<PullBatch>, StoreError> {
+        let scan = self.local.scan(self.partition, self.after.as_ref(), BATCH_BYTES)?;
+        let mut batch = PullBatch { done: !scan.more, crc32: checksum(&scan.entries), ..PullBatch::default() };
+        if std::mem::take(&mut self.first) {
+            let summary = self.local.summary(self.partition)?;
+            (batch.snapshot_bytes, batch.snapshot_keys) = (summary.bytes, summary.keys);
+        }
+        if let Some((last, _)) = scan.entries.last() {
+            self.after = Some(last.clone());
+        }
+        batch.entries = scan.entries.into_iter().map(entry).collect();
+        Ok(Some(batch))
+    }
+}
+
+/// The CRC-32 over keys and states in order, each preceded by its length (u32, big endian).
+pub fn checksum(entries: &[KeyAndState]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for (key, state) in entries {
+        for part in [key.as_bytes(), state] {
+            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.finalize()
+}
+
+/// The roots of these partitions' trees; empty for one that is not held here.
+pub fn merkle_roots(local: &Local, request: &MerkleRootsRequest) -> Result<MerkleRootsReply, Refusal> {
+    let root = |partition: &u32| {
+        let Ok(partition) = u16::try_from(*partition) else { return Ok(Bytes::new()) };
+        let summary = local.summary(Partition(partition)).map_err(|why| storage(&why))?;
+        Ok(if summary.held { Bytes::copy_from_slice(&summary.root.0) } else { Bytes::new() })
+    };
+    if request.partitions.len() > dynamo_ring::Partitions::MAX.into() {
+        return Err(invalid("more partitions than there are"));
+    }
+    Ok(MerkleRootsReply { roots: request.partitions.iter().map(root).collect::<Result<_, _>>()? })
+}
+
+/// What lies under these prefixes; empty where that is nothing.
+pub fn merkle_children(
+    local: &Local,
+    request: &MerkleChildrenRequest,
+) -> Result<MerkleChildrenReply, Refusal> {
+    let partition = held(local, request.partition)?;
+    if request.prefixes.len() > MAX_PREFIXES {
+        return Err(invalid("too many prefixes in one request"));
+    }
+    let prefixes = request.prefixes.iter().map(|bytes| Prefix::decode(bytes));
+    let prefixes: Vec<_> = prefixes.collect::<Result<_, _>>().map_err(|_| invalid("not a prefix"))?;
+    let nodes = local.merkle(partition, &prefixes).map_err(|why| storage(&why))?;
+    let encode = |node: Node| if node.is_empty() { Bytes::new() } else { node.encode().into() };
+    Ok(MerkleChildrenReply { nodes: nodes.into_iter().map(encode).collect() })
+}
+
+/// The states of the keys at these positions, in the order asked, until the message is full.
+pub fn fetch_many(local: &Local, request: &FetchManyRequest) -> Result<FetchManyReply, Refusal> {
+    held(local, request.partition)?;
+    if request.positions.len() > POSITIONS {
+        return Err(invalid("too many positions in one request"));
+    }
+    let (mut reply, mut bytes) = (FetchManyReply::default(), 0);
+    for position in &request.positions {
+        let position = position[..].try_into().map_err(|_| invalid("not a position"))?;
+        let Some(found) = local.at(Position(position)).map_err(|why| storage(&why))? else { continue };
+        let more = found.0.as_bytes().len() + found.1.len();
+        if !reply.entries.is_empty() && bytes + more > MESSAGE_BYTES {
+            reply.more = true;
+            break;
+        }
+        bytes += more;
+        reply.entries.push(entry(found));
+    }
+    Ok(reply)
+}
+
+fn entry((key, state): KeyAndState) -> Entry {
+    Entry { data_key: key.as_bytes().clone(), state }
+}
+
+fn held(local: &Local, partition: u32) -> Result<Partition, Refusal> {
+    let partition = u16::try_from(partition).map(Partition).map_err(|_| invalid("no such partition"))?;
+    match local.summary(partition) {
+        Ok(summary) if summary.held => Ok(partition),
+        Ok(_) => Err(refusal(Reason::NotHolder, format!("partition {partition} is not held here"))),
+        Err(why) => Err(storage(&why)),
+    }
+}
+
+fn invalid(why: &str) -> Refusal {
+    refusal(Reason::Invalid, why.to_owned())
+}
+
+fn storage(why: &StoreError) -> Refusal {
+    refusal(Reason::Storage, why.to_string())
+}
+
+fn refusal(reason: Reason, message: String) -> Refusal {
+    Refusal { reason: reason.into(), message, record: Bytes::new() }
+}
