@@ -137,8 +137,17 @@ impl Admin {
 
     /// Gives the node this record. Returns when it is durable there and every request begun under an older one has
     /// ended; a node that needs longer than this call may take acknowledges in a later status.
-    pub async fn set_layout(&self, record: &Record) -> Result<proto::SetLayoutReply, AdminError> {
-        let request = self.request(proto::SetLayoutRequest { record: record.to_json().into() });
+    ///
+    /// Meant for `node` only: another one that answers at this address by now refuses, and promises nothing.
+    pub async fn set_layout(
+        &self,
+        record: &Record,
+        node: NodeId,
+    ) -> Result<proto::SetLayoutReply, AdminError> {
+        let request = self.request(proto::SetLayoutRequest {
+            record: record.to_json().into(),
+            node_id: Bytes::copy_from_slice(node.as_bytes()),
+        });
         self.answer(self.client.clone().set_layout(request).await)
     }
 

@@ -27,6 +27,7 @@
 
 pub mod admin;
 mod attempt;
+pub mod change;
 pub mod client;
 pub mod error;
 mod failure;

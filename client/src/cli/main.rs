@@ -1,0 +1,2 @@
+//! `dynamoctl`: the command line.
+fn main() {}
