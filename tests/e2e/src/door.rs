@@ -56,8 +56,9 @@ impl Door {
         let mut images: Vec<String> = std::fs::read_dir(self.root.join("target/images"))
             .map_err(|e| DoorError::Kubeconfig(format!("target/images: {e}; run `make images` first")))?
             .flatten()
-            .map(|entry| entry.path().display().to_string())
-            .filter(|path| path.ends_with(".tar"))
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "tar"))
+            .map(|path| path.display().to_string())
             .collect();
         images.sort();
         let mut args = vec!["load"];

@@ -108,7 +108,7 @@ impl Load {
     /// Asks the load to end, and waits until it has.
     pub async fn stop(&self) -> Result<(), LoadError> {
         self.desk(&["stop", "--stop-file", STOP_FILE]).await?;
-        self.wait("ended", Duration::from_secs(60), |_| {}, |line| line.ended).await?;
+        self.wait("ended", Duration::from_mins(1), |_| {}, |line| line.ended).await?;
         Ok(())
     }
 

@@ -62,10 +62,9 @@ impl Picture {
 
 /// `[#####.....]` of twenty-four places.
 fn bar(done: u32, all: u32) -> String {
-    const WIDTH: u32 = 24;
-    let filled = if all == 0 { 0 } else { (u64::from(done) * u64::from(WIDTH) / u64::from(all)) as u32 };
-    let filled = filled.min(WIDTH);
-    format!("[{}{}]", "#".repeat(filled as usize), ".".repeat((WIDTH - filled) as usize))
+    const WIDTH: usize = 24;
+    let filled = (done as usize * WIDTH).checked_div(all as usize).unwrap_or(0).min(WIDTH);
+    format!("[{}{}]", "#".repeat(filled), ".".repeat(WIDTH - filled))
 }
 
 #[allow(clippy::cast_precision_loss)] // for people's eyes

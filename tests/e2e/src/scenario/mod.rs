@@ -42,7 +42,7 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// How long any one change may take here; a bound against hanging, not a figure.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The store that the scenarios share: small, and slowed down so that "in mid-transfer" is a time one can hit.
 pub const MANIFEST: &str = r"

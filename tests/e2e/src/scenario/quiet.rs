@@ -7,7 +7,7 @@ use super::{Outcome, PATIENCE};
 use crate::rehearsal::settled;
 use crate::stage::{NAMESPACE, Stage};
 
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(stage: &Stage) -> Outcome {
     stage.wait("settled with 3 members", PATIENCE, |_| {}, |c| settled(c, 3)).await?;
