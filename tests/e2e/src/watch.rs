@@ -26,11 +26,10 @@ impl Watch {
         let log = Arc::new(Mutex::new(Vec::new()));
         let layout = observe(
             Api::<ConfigMap>::namespaced(client.clone(), namespace),
-            format!("{name}-layout"),
+            &format!("{name}-layout"),
             layout,
         );
-        let sets =
-            observe(Api::<StatefulSet>::namespaced(client.clone(), namespace), name.to_owned(), replicas);
+        let sets = observe(Api::<StatefulSet>::namespaced(client.clone(), namespace), name, replicas);
         let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
         let labels = watcher::Config::default().labels(&format!("dynamokv.dev/cluster={name}"));
         let claims = watcher(claims, labels).default_backoff().applied_objects();
@@ -69,7 +68,7 @@ impl Drop for Watch {
 
 type Events = stream::BoxStream<'static, Result<(u64, Seen), watcher::Error>>;
 
-fn observe<K>(api: Api<K>, name: String, read: fn(&K) -> Option<Seen>) -> Events
+fn observe<K>(api: Api<K>, name: &str, read: fn(&K) -> Option<Seen>) -> Events
 where
     K: kube::Resource<DynamicType = ()>
         + Clone

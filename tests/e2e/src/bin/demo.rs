@@ -59,9 +59,7 @@ async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
     // A demo that ran before may have left its store: a fresh one makes the figures mean what they say.
     stage.clear().await?;
     stage.apply(&sample).await?;
-    stage
-        .wait("ready with 3 members", Duration::from_secs(180), |_| {}, |c| rehearsal::settled(c, 3))
-        .await?;
+    stage.wait("ready with 3 members", Duration::from_mins(3), |_| {}, |c| rehearsal::settled(c, 3)).await?;
     let watch = Watch::start(stage.client(), NAMESPACE, STORE);
 
     screen.say(&format!(
@@ -77,7 +75,7 @@ async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
     };
     writer.wait("loaded", preload, see, |line| line.loaded).await?;
     let reader = Load::start(door, stage.client(), "reader", &reader(keys, value_bytes)).await?;
-    reader.wait("reading", Duration::from_secs(60), |_| {}, |line| line.reads.count > 0).await?;
+    reader.wait("reading", Duration::from_mins(1), |_| {}, |line| line.reads.count > 0).await?;
 
     let from = (writer.lines().len(), reader.lines().len());
     let begun = tokio::time::Instant::now();
@@ -92,7 +90,7 @@ async fn run(door: &Door) -> Result<Verdict, Box<dyn Error>> {
         screen.say(&format!("kubectl scale dyn {STORE} --replicas={to}"));
         let from = reader.lines().len();
         let see = |cluster: &DynamoCluster| show(&mut screen, title, cluster, &writer, &reader);
-        let mut change = rehearsal::change(&stage, &writer, to, Duration::from_secs(900), see).await?;
+        let mut change = rehearsal::change(&stage, &writer, to, Duration::from_mins(15), see).await?;
         let reads = rehearsal::latency(&reader.lines()[from..]);
         change.during.read_p50 = reads.read_p50;
         change.during.read_p99 = reads.read_p99;
@@ -156,7 +154,7 @@ fn show(screen: &mut Screen, title: &str, cluster: &DynamoCluster, writer: &Load
     }
     if let Some(status) = &cluster.status {
         picture.phase = format!("{:?}", status.phase);
-        picture.members = status.members_text.clone();
+        picture.members.clone_from(&status.members_text);
         picture.partitions = (status.partitions_synced, status.partitions_to_sync);
         picture.bytes = (status.bytes_moved, status.bytes_to_move);
     }
