@@ -1,5 +1,6 @@
 //! The store: one member of a cluster, from the versions of a key up to the services that clients and peers call.
 
+pub mod api;
 pub mod clock;
 pub mod coordinate;
 pub mod identity;

@@ -12,13 +12,26 @@
 //! | [`write`], [`read`] | the two machines: events in, effects out; no clock, no socket, no disk |
 //! | [`order`], [`error`] | what is asked for, what is answered, what may go wrong |
 //! | [`remembered`] | write ids of the last minutes, whose versions may have gone meanwhile |
-//! | [`drive`] | performs the effects: the driver that both share |
-//! | [`put`], [`get`] | from an order to its answer: forward, retry under a new layout, repair behind the answer |
+//! | `put`, `forward`, `get` | the drivers: from an order to its answer, and what goes on behind it |
+//! | [`drive`] | what the drivers share: one copy of a key stored or fetched |
+//! | [`metrics`] | what is counted |
 
+pub mod drive;
+pub mod error;
+mod forward;
+mod get;
+pub mod metrics;
+pub mod order;
+mod put;
 pub mod quorum;
 pub mod read;
+pub mod remembered;
 pub mod targets;
 pub mod write;
 
+pub use drive::{Coordinator, Parts, Patience};
+pub use error::CoordinateError;
+pub use metrics::CoordinateMetrics;
+pub use order::{ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder};
 pub use quorum::Quorum;
 pub use targets::{Own, ReadTargets, Route, Side, Sides, WriteTargets};

@@ -151,24 +151,27 @@ pub enum Route {
 }
 
 /// Where a write that came to `me` is coordinated: by a holder if any can be reached. A holder has seen more of the key
-/// than anybody else, so the fewest siblings come about.
+/// than anybody else, so the fewest siblings come about. `held` says whether this node's store takes the key yet: a
+/// member that the target adds has to clean up first.
 pub fn route(
     targets: &WriteTargets,
     me: NodeId,
+    held: bool,
     forwarded: bool,
     strict: bool,
     up: impl Fn(NodeId) -> bool,
 ) -> Route {
-    if targets.sides_of(me).is_some() {
+    if held && targets.sides_of(me).is_some() {
         return Route::Here(Own::Holder);
     }
     if forwarded {
         return Route::NotMine;
     }
-    let reachable: Vec<NodeId> = targets.holders.iter().map(|h| h.node).filter(|node| up(*node)).collect();
-    match targets.holders.first() {
+    let others = targets.holders.iter().map(|holder| holder.node).filter(|node| *node != me);
+    let reachable: Vec<NodeId> = others.clone().filter(|node| up(*node)).collect();
+    match others.clone().next() {
         _ if !reachable.is_empty() => Route::Forward(reachable),
-        Some(first) if !strict => Route::Here(Own::StandsInFor(first.node)),
+        Some(first) if !strict => Route::Here(Own::StandsInFor(first)),
         _ => Route::Nowhere,
     }
 }

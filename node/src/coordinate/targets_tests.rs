@@ -67,9 +67,12 @@ fn reads_follow_the_switch_and_repair_the_other_layout_too() {
             assert_eq!(targets.holders.len(), 3);
             assert!(targets.holders.iter().all(|node| layout.holds(node, partition)));
             assert_eq!(targets.holders[0] == me, layout.holds(&me, partition));
-            assert!(targets.others.iter().all(|node| {
-                !layout.holds(node, partition) && record.view().holds(node, partition)
-            }));
+            assert!(
+                targets
+                    .others
+                    .iter()
+                    .all(|node| { !layout.holds(node, partition) && record.view().holds(node, partition) })
+            );
         }
     }
 }
@@ -81,11 +84,14 @@ fn lesson_a_write_is_forwarded_at_most_once() {
     let targets = WriteTargets::of(record.view(), partition);
     let holders: Vec<_> = targets.holders.iter().map(|holder| holder.node).collect();
     let outsider = targets.fallbacks[0];
-    let from = |me, forwarded| route(&targets, me, forwarded, false, |_| true);
+    let from = |me, forwarded| route(&targets, me, true, forwarded, false, |_| true);
     assert_eq!(from(holders[2], false), Route::Here(Own::Holder));
     assert_eq!(from(holders[2], true), Route::Here(Own::Holder));
     assert_eq!(from(outsider, false), Route::Forward(holders.clone()));
     assert_eq!(from(outsider, true), Route::NotMine);
+
+    let not_ready = route(&targets, holders[0], false, false, false, |_| true);
+    assert_eq!(not_ready, Route::Forward(holders[1..].to_vec()), "its store does not take the key yet");
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn without_a_reachable_holder_an_outsider_stands_in_unless_strict() {
     let targets = WriteTargets::of(record.view(), Partition(3));
     let (first, outsider) = (targets.holders[0].node, targets.fallbacks[0]);
     let nobody = |_| false;
-    assert_eq!(route(&targets, outsider, false, false, nobody), Route::Here(Own::StandsInFor(first)));
-    assert_eq!(route(&targets, outsider, false, true, nobody), Route::Nowhere);
-    assert_eq!(route(&targets, outsider, true, false, nobody), Route::NotMine);
+    assert_eq!(route(&targets, outsider, false, false, false, nobody), Route::Here(Own::StandsInFor(first)));
+    assert_eq!(route(&targets, outsider, false, false, true, nobody), Route::Nowhere);
+    assert_eq!(route(&targets, outsider, false, true, false, nobody), Route::NotMine);
 }

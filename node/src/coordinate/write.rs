@@ -92,7 +92,8 @@ impl Slot {
     /// Nobody is about to store the holder's copy, or the one who was to stand in has failed.
     fn wants_replacement(&self) -> bool {
         let nobody = self.copy == Replica::Missing && self.stand_in.is_none();
-        let failed = self.copy != Replica::Stored && self.stand_in.is_some_and(|(_, copy)| copy == Replica::Missing);
+        let failed =
+            self.copy != Replica::Stored && self.stand_in.is_some_and(|(_, copy)| copy == Replica::Missing);
         self.hint.is_none() && (nobody || failed)
     }
 

@@ -197,8 +197,13 @@ fn a_failed_own_disk_is_replaced_like_any_other() {
 #[derive(Debug, Clone)]
 enum Happening {
     /// One of the sends that are out is answered.
-    Answered { which: prop::sample::Index, stored: bool },
-    Own { synced: bool },
+    Answered {
+        which: prop::sample::Index,
+        stored: bool,
+    },
+    Own {
+        synced: bool,
+    },
     Handoff,
     Deadline,
 }

@@ -6,13 +6,30 @@
 //! | [`answer`] | which answer belongs to which question |
 //! | [`error`] | why there was no answer, and whether the request may have been carried out |
 //! | [`wire`] | ids and stamps as they travel |
+//! | [`voice`] | what this node says of itself with every frame |
+//! | [`pool`], `link`, `connection` | the caller's side: to all members, to one of them, one stream |
+//! | [`serve`] | the called side of one stream |
+//! | [`outbox`], `pending` | what waits to be sent, within bounds; whose answers are waited for |
 
 pub mod answer;
+mod connection;
 pub mod error;
+mod link;
 pub mod network;
+pub mod outbox;
+mod pending;
+pub mod pool;
+pub mod serve;
+pub mod voice;
 pub mod wire;
 
 pub use answer::Answer;
+pub use connection::MAX_FRAME;
 pub use error::{PeerError, Refused};
+pub use link::OnHello;
 pub use network::{Network, PullStream, ask};
+pub use outbox::Bounds;
+pub use pool::Peers;
+pub use serve::{Handler, exchange};
+pub use voice::Voice;
 pub use wire::Sender;

@@ -1,0 +1,202 @@
+//! A read from its order to its answer, and the repair of stale members behind it (Dynamo, 5: "read repair").
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_ring::NodeId;
+use dynamo_ring::fence::SenderStamp;
+use futures::future::{BoxFuture, join_all};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep_until};
+
+use super::drive::{Coordinator, Missed, Parcel, wanted};
+use super::error::CoordinateError;
+use super::metrics::End;
+use super::order::{ReadAnswer, ReadOrder};
+use super::read::{Effect, Event, Outcome, Read};
+use super::targets::ReadTargets;
+use crate::layout::Entered;
+use crate::limits::Pass;
+use crate::version::State;
+
+/// How long a repair behind the answer may take.
+const REPAIR: Duration = Duration::from_secs(2);
+
+/// What one member answered.
+struct Found {
+    node: NodeId,
+    stand_in: bool,
+    /// Empty if it knows nothing of the key.
+    encoded: Bytes,
+}
+
+/// How one round under one layout ended.
+enum Round {
+    Answered(Outcome, Vec<Found>),
+    Superseded,
+}
+
+impl Coordinator {
+    /// Coordinates a read. Any node does: it costs no more than forwarding it, and makes no version.
+    pub async fn read(&self, order: ReadOrder) -> Result<ReadAnswer, CoordinateError> {
+        loop {
+            let (entered, partition) = self.enter(&order.key).ok_or(CoordinateError::NotServing)?;
+            let quorum = entered.record.quorum();
+            let r = wanted("r", order.terms.quorum, quorum.r, quorum.n)?;
+            let targets = ReadTargets::of(entered.view(), partition, self.me());
+            let others = targets.others.clone();
+            match self.read_round(&entered, targets, r, &order).await {
+                Round::Superseded => self.parts.metrics.restarted(),
+                Round::Answered(outcome, found) => {
+                    self.parts.metrics.read_ended(end_of(outcome));
+                    let partial = order.allow_partial && outcome.answered > 0;
+                    if !outcome.enough && !partial {
+                        let answered = outcome.answered;
+                        return Err(CoordinateError::TooFew { answered, needed: r, write: false });
+                    }
+                    let state = merged(&found)?;
+                    let epoch = entered.view().read_layout().epoch();
+                    let (key, pass) = (order.key, order.terms.pass);
+                    self.repair(entered, pass, key, &state, &found, others);
+                    let Outcome { answered, sloppy, .. } = outcome;
+                    return Ok(ReadAnswer { state, answered, sloppy, epoch });
+                }
+            }
+        }
+    }
+
+    async fn read_round(
+        &self,
+        entered: &Entered,
+        targets: ReadTargets,
+        r: usize,
+        order: &ReadOrder,
+    ) -> Round {
+        let stamp = entered.stamp();
+        let up = |node: NodeId| self.parts.network.is_up(node);
+        let until = order.terms.until;
+        let (mut read, mut effects) = Read::start(targets, self.me(), r, order.terms.strict, up);
+        let mut found = Vec::new();
+        let mut open: FuturesUnordered<BoxFuture<'_, (NodeId, Result<Found, Missed>)>> =
+            FuturesUnordered::new();
+        let mut hedge: Option<Instant> = None;
+        let mut handoff = Some(Instant::now() + self.parts.patience.handoff);
+        loop {
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Ask { node, stand_in } => {
+                        open.push(self.fetch(node, stand_in, &order.key, stamp, until).boxed());
+                    }
+                    Effect::ArmHedge => hedge = Some(Instant::now() + self.parts.patience.hedge),
+                    Effect::Answer(outcome) => return Round::Answered(outcome, found),
+                }
+            }
+            let event = tokio::select! {
+                Some((node, fetched)) = open.next() => match fetched {
+                    Ok(one) => {
+                        found.push(one);
+                        Event::Found(node)
+                    }
+                    Err(Missed::Failed) => Event::Failed(node),
+                    Err(Missed::Superseded) => return Round::Superseded,
+                },
+                () = due(hedge) => {
+                    hedge = None;
+                    self.parts.metrics.hedged();
+                    Event::HedgeDue
+                }
+                () = due(handoff) => {
+                    handoff = None;
+                    Event::HandoffDue
+                }
+                () = sleep_until(until) => Event::DeadlineDue,
+            };
+            effects = read.on(event, up);
+        }
+    }
+
+    async fn fetch(
+        &self,
+        node: NodeId,
+        stand_in: bool,
+        key: &Bytes,
+        stamp: SenderStamp,
+        until: Instant,
+    ) -> (NodeId, Result<Found, Missed>) {
+        let within = until.saturating_duration_since(Instant::now());
+        let encoded = match self.fetch_at(node, stand_in, key, stamp, within).await {
+            // What makes no sense is no answer.
+            Ok(encoded) if !encoded.is_empty() && State::decode(&encoded).is_err() => Err(Missed::Failed),
+            fetched => fetched,
+        };
+        (node, encoded.map(|encoded| Found { node, stand_in, encoded }))
+    }
+
+    /// Brings what was found together to those who lacked some of it, behind the answer.
+    fn repair(
+        &self,
+        entered: Entered,
+        pass: Pass,
+        key: Bytes,
+        state: &State,
+        found: &[Found],
+        others: Vec<NodeId>,
+    ) {
+        if state.is_empty() {
+            return;
+        }
+        let encoded = state.encode();
+        // A stand-in keeps what it has for its hints; it is not its place to hold the key.
+        let is_stale = |one: &&Found| !one.stand_in && one.encoded != encoded;
+        let mut stale: Vec<NodeId> = found.iter().filter(is_stale).map(|one| one.node).collect();
+        if stale.is_empty() && found.iter().all(|one| one.encoded == encoded) {
+            return;
+        }
+        // Those who hold the key in the other layout only were not asked.
+        stale.extend(others);
+        self.parts.metrics.repaired(stale.len());
+        let parcel = Parcel { key, state: state.clone(), encoded };
+        let this = self.clone();
+        tokio::spawn(async move {
+            let _pass = pass;
+            let stamp = entered.stamp();
+            let stores = stale.into_iter().map(|node| this.store_at(node, None, &parcel, stamp, REPAIR));
+            // Who is not reached stays stale until the next read, or until anti-entropy finds it.
+            join_all(stores).await;
+            drop(entered);
+        });
+    }
+}
+
+/// What the answers know together.
+fn merged(found: &[Found]) -> Result<State, CoordinateError> {
+    let mut state = State::new();
+    let mut last: Option<&Bytes> = None;
+    for one in found.iter().filter(|one| !one.encoded.is_empty()) {
+        // Replicas mostly agree, and equal states are equal bytes.
+        if last != Some(&one.encoded) {
+            let theirs =
+                State::decode(&one.encoded).map_err(|why| CoordinateError::Fault(why.to_string()))?;
+            state = state.merge(&theirs);
+            last = Some(&one.encoded);
+        }
+    }
+    Ok(state)
+}
+
+const fn end_of(outcome: Outcome) -> End {
+    match (outcome.enough, outcome.sloppy) {
+        (true, false) => End::Quorum,
+        (true, true) => End::Sloppy,
+        (false, _) => End::Short,
+    }
+}
+
+/// At the time, if there is one.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,278 @@
+//! The caller's side of one stream: requests go up, answers come down, many to a frame.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dynamo_proto::v1::replica_client::ReplicaClient;
+use dynamo_proto::v1::request::Op;
+use dynamo_proto::v1::response::Result as Body;
+use dynamo_proto::v1::{Envelope, Frame, HelloReply, HelloRequest, PullRequest, Request, envelope};
+use dynamo_ring::fence::SenderStamp;
+use dynamo_ring::{Member, NodeId};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use prost::Message;
+use tokio::time::{Instant, timeout, timeout_at};
+use tonic::Streaming;
+use tonic::transport::{Channel, Endpoint};
+
+use super::error::PeerError;
+use super::network::PullStream;
+use super::outbox::{Bounds, Outbox};
+use super::pending::Pending;
+use super::voice::Voice;
+use super::wire;
+
+/// The longest frame that is sent or taken. A state above some 60 MiB does not fit: chunks are for a later version of
+/// this protocol; until then the limits of values and siblings keep states well below.
+pub const MAX_FRAME: usize = 64 << 20;
+
+/// How long a connection may take, and then the greeting on it.
+const CONNECT: Duration = Duration::from_secs(1);
+const GREET: Duration = Duration::from_secs(2);
+
+/// A peer whose process or network has stopped is noticed after both of these together.
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Requests that may be open on one stream.
+const OPEN: usize = 8192;
+
+/// Why there is no connection, or none any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The address makes no sense.
+    #[error("`{address}` is no address: {why}")]
+    Address { address: String, why: tonic::transport::Error },
+    /// Nobody takes the connection.
+    #[error(transparent)]
+    Connect(#[from] tonic::transport::Error),
+    /// The peer ended the stream with an error.
+    #[error("{} ({:?})", .0.message(), .0.code())]
+    Status(#[from] tonic::Status),
+    /// The peer ended the stream.
+    #[error("the peer ended the stream")]
+    Ended,
+    /// The peer said nothing.
+    #[error("no greeting within {GREET:?}")]
+    Silent,
+    /// Somebody else answers there: the pod has another volume, or the address points elsewhere.
+    #[error("node {0} answers there, and is not the member that the layout names")]
+    Stranger(NodeId),
+    /// The peer does not greet as a peer does.
+    #[error("strange greeting: {0}")]
+    Strange(String),
+}
+
+/// A request that waits to be sent.
+#[derive(Debug)]
+struct Outgoing {
+    id: u64,
+    op: Op,
+    stamp: Option<SenderStamp>,
+    until: Instant,
+}
+
+/// One stream to one member.
+#[derive(Debug)]
+pub(super) struct Connection {
+    node: NodeId,
+    outbox: Outbox<Outgoing>,
+    pending: Arc<Pending>,
+    client: ReplicaClient<Channel>,
+}
+
+/// A stream on which the member has greeted, and what it said.
+pub(super) struct Greeted {
+    pub connection: Arc<Connection>,
+    pub hello: HelloReply,
+    pub answers: Answers,
+}
+
+/// The downward half of a stream.
+pub(super) struct Answers {
+    connection: Arc<Connection>,
+    frames: Streaming<Frame>,
+}
+
+impl Connection {
+    /// Dials a member and greets it.
+    pub(super) async fn open(member: &Member, voice: Arc<Voice>, bounds: Bounds) -> Result<Greeted, Broken> {
+        let address = &member.address;
+        let endpoint = match Endpoint::from_shared(format!("http://{address}")) {
+            Ok(endpoint) => endpoint,
+            Err(why) => return Err(Broken::Address { address: address.clone(), why }),
+        };
+        let endpoint = endpoint
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(16 << 20);
+        // The name is resolved here, so at each attempt: a pod that has moved is found again.
+        let channel = timeout(CONNECT * 2, endpoint.connect()).await.map_err(|_| Broken::Silent)??;
+        let mut client = ReplicaClient::new(channel)
+            .max_decoding_message_size(MAX_FRAME)
+            .max_encoding_message_size(MAX_FRAME);
+        let connection = Arc::new(Self {
+            node: member.node_id,
+            outbox: Outbox::new(bounds),
+            pending: Arc::default(),
+            client: client.clone(),
+        });
+        let mut greeting =
+            connection.pending.open(OPEN).ok_or_else(|| Broken::Strange("no room".to_owned()))?;
+        let hello = HelloRequest { name: voice.name().to_owned(), address: String::new() };
+        let until = Instant::now() + GREET;
+        connection.send(greeting.id, Op::Hello(hello), None, until).map_err(|_| Broken::Ended)?;
+        let upward = Self::upward(Arc::clone(&connection), voice);
+        let frames = timeout_at(until, client.exchange(upward)).await.map_err(|_| Broken::Silent)??;
+        let mut answers = Answers { connection: Arc::clone(&connection), frames: frames.into_inner() };
+        let body = tokio::select! {
+            body = greeting.answer() => body,
+            broken = answers.run() => return Err(broken),
+            () = tokio::time::sleep_until(until) => return Err(Broken::Silent),
+        };
+        match body {
+            Some(Body::Hello(hello)) => Ok(Greeted { connection, hello, answers }),
+            Some(Body::Refused(refusal)) => Err(Broken::Strange(refusal.message)),
+            Some(_) => Err(Broken::Strange("an answer to something else".to_owned())),
+            None => Err(Broken::Ended),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask(&self, op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
+        let until = Instant::now() + within;
+        let mut waiting = self.pending.open(OPEN).ok_or(PeerError::Overloaded(self.node))?;
+        self.send(waiting.id, op, Some(stamp), until)?;
+        match timeout_at(until, waiting.answer()).await {
+            Ok(Some(body)) => Ok(body),
+            Ok(None) => Err(PeerError::Lost(self.node)),
+            Err(_) => Err(PeerError::Timeout { node: self.node, within }),
+        }
+    }
+
+    /// Asks for a partition's entries, on a stream of their own.
+    pub(super) async fn pull(&self, request: PullRequest) -> Result<PullStream, PeerError> {
+        match self.client.clone().pull(request).await {
+            Ok(batches) => Ok(batches.into_inner().boxed()),
+            Err(status) => Err(PeerError::Strange(format!("{} ({:?})", status.message(), status.code()))),
+        }
+    }
+
+    /// Messages and bytes that wait to be sent.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        self.outbox.depth()
+    }
+
+    /// Nothing more is sent, and nobody waits any longer.
+    pub(super) fn close(&self) {
+        self.outbox.close();
+        self.pending.close();
+    }
+
+    fn send(&self, id: u64, op: Op, stamp: Option<SenderStamp>, until: Instant) -> Result<(), PeerError> {
+        let bytes = weight(&op);
+        let outgoing = Outgoing { id, op, stamp, until };
+        self.outbox.push(bytes, outgoing).map_err(|why| match why {
+            super::outbox::NotTaken::Full => PeerError::Overloaded(self.node),
+            super::outbox::NotTaken::Closed => PeerError::Down(self.node),
+        })
+    }
+
+    /// The upward half: frames of what waits. What nobody waits for any longer is left out.
+    fn upward(self: Arc<Self>, voice: Arc<Voice>) -> Upward {
+        let frames = stream::unfold((self, voice), |(connection, voice)| async move {
+            loop {
+                let waiting = connection.outbox.frame().await?;
+                let now = Instant::now();
+                let envelopes: Vec<_> =
+                    waiting.into_iter().filter_map(|outgoing| outgoing.envelope(now)).collect();
+                if !envelopes.is_empty() {
+                    let frame = Frame { sender: Some(voice.sender().message()), envelopes };
+                    return Some((frame, (connection, voice)));
+                }
+            }
+        });
+        Upward(frames.boxed())
+    }
+}
+
+/// The upward half of a stream. A type of its own: with the bare boxed stream the compiler cannot prove that the call
+/// may move between threads.
+struct Upward(BoxStream<'static, Frame>);
+
+impl Stream for Upward {
+    type Item = Frame;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        self.0.poll_next_unpin(cx)
+    }
+}
+
+impl Outgoing {
+    /// As it is sent now, with what is left of its time; nothing if none is left.
+    fn envelope(self, now: Instant) -> Option<Envelope> {
+        let left = self.until.saturating_duration_since(now).as_millis();
+        let deadline_ms = u32::try_from(left).unwrap_or(u32::MAX);
+        let stamp = self.stamp.map(wire::stamp_message);
+        let request = Request { stamp, deadline_ms, op: Some(self.op) };
+        (deadline_ms > 0).then_some(Envelope { id: self.id, body: Some(envelope::Body::Request(request)) })
+    }
+}
+
+impl Answers {
+    /// Brings answers to those who wait for them, until the stream ends.
+    pub(super) async fn run(&mut self) -> Broken {
+        loop {
+            let frame = match self.frames.message().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Broken::Ended,
+                Err(status) => return status.into(),
+            };
+            match wire::Sender::from_message(frame.sender.as_ref()) {
+                Ok(sender) if sender.mark.node_id == self.connection.node => {}
+                Ok(sender) => return Broken::Stranger(sender.mark.node_id),
+                Err(why) => return Broken::Strange(why.to_string()),
+            }
+            for envelope in frame.envelopes {
+                if let Some(envelope::Body::Response(response)) = envelope.body
+                    && let Some(body) = response.result
+                {
+                    self.connection.pending.answer(envelope.id, body);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Answers {
+    /// However the stream ends, nobody is left waiting.
+    fn drop(&mut self) {
+        self.connection.close();
+    }
+}
+
+/// Bytes of a request, for the bounds: what it carries, and some 64 around it.
+fn weight(op: &Op) -> usize {
+    let mut bytes = 64;
+    bytes += match op {
+        Op::Store(store) => store.key.len() + store.state.len(),
+        Op::ForwardPut(put) => put.encoded_len(),
+        Op::StoreMany(many) => many.encoded_len(),
+        Op::FetchMany(many) => many.encoded_len(),
+        Op::MerkleChildren(children) => children.encoded_len(),
+        Op::MerkleRoots(roots) => roots.encoded_len(),
+        Op::Fetch(fetch) => fetch.key.len(),
+        Op::ForwardGet(get) => get.encoded_len(),
+        Op::ForwardDelete(delete) => delete.encoded_len(),
+        Op::Hello(hello) => hello.encoded_len(),
+        Op::Layout(_) => 0,
+    };
+    bytes
+}

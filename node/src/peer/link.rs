@@ -1,0 +1,121 @@
+//! The way to one member: kept open, and opened again whenever it breaks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use dynamo_proto::v1::HelloReply;
+use dynamo_ring::{Member, NodeId};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::connection::{Broken, Connection};
+use super::outbox::Bounds;
+use super::voice::Voice;
+
+/// Between two attempts, doubling.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Told what a member said when it was greeted.
+pub type OnHello = Arc<dyn Fn(NodeId, &HelloReply) + Send + Sync>;
+
+/// What all links share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub voice: Arc<Voice>,
+    pub bounds: Bounds,
+    pub up: Arc<watch::Sender<u64>>,
+    pub on_hello: OnHello,
+}
+
+/// The way to one member. Dropping it closes the stream.
+pub(super) struct Link {
+    member: Member,
+    connection: Arc<ArcSwapOption<Connection>>,
+    /// A layout record that this member sent is being looked at.
+    pub(super) offering: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Begins to dial.
+    pub(super) fn start(member: Member, shared: Shared) -> Self {
+        let connection = Arc::new(ArcSwapOption::empty());
+        let task = tokio::spawn(keep_open(member.clone(), Arc::clone(&connection), shared));
+        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), task }
+    }
+
+    /// Whom it leads to, and where it dials.
+    pub(super) const fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// The open stream, if there is one.
+    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
+        self.connection.load_full()
+    }
+
+    /// Whether the caller is the only one that now looks at a record of this member. It says so when it is done.
+    pub(super) fn begin_offering(&self) -> Option<Offering> {
+        let begun = !self.offering.swap(true, Ordering::AcqRel);
+        begun.then(|| Offering(Arc::clone(&self.offering)))
+    }
+}
+
+/// A record is being looked at, until this is dropped.
+pub(super) struct Offering(Arc<AtomicBool>);
+
+impl Drop for Offering {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(connection) = self.connection.swap(None) {
+            connection.close();
+        }
+    }
+}
+
+async fn keep_open(member: Member, slot: Arc<ArcSwapOption<Connection>>, shared: Shared) {
+    let mut wait = FIRST_WAIT;
+    let mut said = String::new();
+    loop {
+        match Connection::open(&member, Arc::clone(&shared.voice), shared.bounds).await {
+            Ok(mut greeted) => {
+                tracing::info!(peer = member.name, node = %member.node_id, "peer is up");
+                (shared.on_hello)(member.node_id, &greeted.hello);
+                slot.store(Some(greeted.connection));
+                shared.up.send_modify(|n| *n += 1);
+                let broken = greeted.answers.run().await;
+                slot.store(None);
+                shared.up.send_modify(|n| *n += 1);
+                tracing::info!(peer = member.name, node = %member.node_id, why = %broken, "peer is down");
+                wait = FIRST_WAIT;
+                said.clear();
+            }
+            Err(broken) => say_once(&member, &broken, &mut said),
+        }
+        // Spread out, so that those who lost the same peer do not all come back at one moment.
+        let spread = f64::from(rand::random::<u8>()) / 512.0;
+        sleep(wait.mul_f64(0.5 + spread)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// A peer that stays away is worth one line, not one line for each attempt.
+fn say_once(member: &Member, broken: &Broken, said: &mut String) {
+    let why = broken.to_string();
+    if *said == why {
+        tracing::debug!(peer = member.name, %why, "peer cannot be reached");
+    } else {
+        tracing::info!(peer = member.name, address = member.address, %why, "peer cannot be reached");
+        *said = why;
+    }
+}

@@ -1,0 +1,116 @@
+//! Which answers are waited for, by the ids of their requests.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dynamo_proto::v1::response::Result as Body;
+use tokio::sync::oneshot;
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: HashMap<u64, oneshot::Sender<Body>>,
+    closed: bool,
+}
+
+/// The open requests of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    next: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+/// One open request. Dropping it is giving up: the answer, should it still come, is thrown away.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The id that the answer will carry.
+    pub(super) id: u64,
+    answer: oneshot::Receiver<Body>,
+    pending: Arc<Pending>,
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a request, unless `limit` are open already. On a stream that is gone it is answered by [`Waiting::answer`],
+    /// like any other that the stream took with it.
+    pub(super) fn open(self: &Arc<Self>, limit: usize) -> Option<Waiting> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (give, answer) = oneshot::channel();
+        let mut inner = self.lock();
+        if inner.waiting.len() >= limit {
+            return None;
+        }
+        if !inner.closed {
+            inner.waiting.insert(id, give);
+        }
+        drop(inner);
+        Some(Waiting { id, answer, pending: Arc::clone(self) })
+    }
+
+    /// Brings an answer. One that nobody waits for is thrown away.
+    pub(super) fn answer(&self, id: u64, body: Body) {
+        let give = self.lock().waiting.remove(&id);
+        if let Some(give) = give {
+            // Whoever asked may have gone this moment.
+            let _ = give.send(body);
+        }
+    }
+
+    /// The stream is gone: nobody waits any longer.
+    pub(super) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.waiting.clear();
+    }
+}
+
+impl Waiting {
+    /// The answer; `None` if the stream broke first.
+    pub(super) async fn answer(&mut self) -> Option<Body> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.pending.lock().waiting.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamo_proto::v1::{LayoutReply, StoreReply};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_find_their_requests_in_any_order() {
+        let pending = Arc::new(Pending::default());
+        let (mut a, mut b) = (pending.open(2).unwrap(), pending.open(2).unwrap());
+        assert!(pending.open(2).is_none(), "two are open");
+        pending.answer(b.id, Body::Layout(LayoutReply::default()));
+        pending.answer(a.id, Body::Store(StoreReply {}));
+        pending.answer(99, Body::Store(StoreReply {}));
+        assert_eq!(a.answer().await, Some(Body::Store(StoreReply {})));
+        assert_eq!(b.answer().await, Some(Body::Layout(LayoutReply::default())));
+    }
+
+    #[tokio::test]
+    async fn one_that_gave_up_makes_room() {
+        let pending = Arc::new(Pending::default());
+        drop(pending.open(1).unwrap());
+        assert!(pending.open(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_breaks_leaves_nobody_waiting() {
+        let pending = Arc::new(Pending::default());
+        let mut before = pending.open(9).unwrap();
+        pending.close();
+        assert_eq!(before.answer().await, None);
+        assert_eq!(pending.open(9).unwrap().answer().await, None);
+    }
+}

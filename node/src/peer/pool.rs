@@ -1,0 +1,178 @@
+//! The ways to all members, as the layout names them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use dynamo_proto::v1::refusal::Reason;
+use dynamo_proto::v1::request::Op;
+use dynamo_proto::v1::response::Result as Body;
+use dynamo_proto::v1::{PullRequest, Refusal};
+use dynamo_ring::fence::SenderStamp;
+use dynamo_ring::{Member, NodeId, Record};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::connection::Connection;
+use super::error::{PeerError, Refused};
+use super::link::{Link, OnHello, Shared};
+use super::network::{Network, PullStream};
+use super::outbox::Bounds;
+use super::voice::Voice;
+use crate::layout::{Layouts, Standing};
+
+type Links = HashMap<NodeId, Arc<Link>>;
+
+struct Inner {
+    me: NodeId,
+    links: RwLock<Links>,
+    layouts: Layouts,
+    shared: Shared,
+}
+
+/// The way to the other members. Cheap to clone.
+#[derive(Clone)]
+pub struct Peers {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Peers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peers").field("up", &self.up()).finish_non_exhaustive()
+    }
+}
+
+impl Peers {
+    /// Dials every member of the layout, and follows it. `on_hello` is told what each of them says when it is greeted.
+    pub fn start(voice: Arc<Voice>, layouts: Layouts, bounds: Bounds, on_hello: OnHello) -> Self {
+        let shared =
+            Shared { voice: Arc::clone(&voice), bounds, up: Arc::new(watch::Sender::new(0)), on_hello };
+        let inner = Inner { me: voice.node_id(), links: RwLock::default(), layouts: layouts.clone(), shared };
+        let peers = Self { inner: Arc::new(inner) };
+        let following = Arc::downgrade(&peers.inner);
+        let mut changes = layouts.subscribe();
+        peers.inner.follow();
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let Some(inner) = following.upgrade() else { return };
+                inner.follow();
+            }
+        });
+        peers
+    }
+
+    /// Members whose stream is open.
+    pub fn up(&self) -> Vec<NodeId> {
+        let links = self.inner.links();
+        links.iter().filter(|(_, link)| link.connection().is_some()).map(|(node, _)| *node).collect()
+    }
+
+    /// Members that are dialled.
+    pub fn dialled(&self) -> usize {
+        self.inner.links().len()
+    }
+
+    /// Messages and bytes that wait to be sent to all members together.
+    pub fn depth(&self) -> (usize, usize) {
+        let links = self.inner.links();
+        let depths = links.values().filter_map(|link| link.connection()).map(|c| c.depth());
+        depths.fold((0, 0), |(messages, bytes), (m, b)| (messages + m, bytes + b))
+    }
+
+    /// Closes all streams, for good.
+    pub fn stop(&self) {
+        self.inner.links.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn connection(&self, to: NodeId) -> Result<(Arc<Link>, Arc<Connection>), PeerError> {
+        let link = self.inner.links().get(&to).cloned().ok_or(PeerError::Down(to))?;
+        let connection = link.connection().ok_or(PeerError::Down(to))?;
+        Ok((link, connection))
+    }
+
+    async fn ask(&self, to: NodeId, op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
+        let (link, connection) = self.connection(to)?;
+        match connection.ask(op, stamp, within).await? {
+            Body::Refused(refusal) => {
+                let refused = refused(refusal);
+                self.offer(&link, &refused);
+                Err(refused.into())
+            }
+            body => Ok(body),
+        }
+    }
+
+    /// A refusal may bring the layout that the member goes by. It is looked at behind the caller's back: taking it waits
+    /// for requests that were begun under the old one, the caller's among them.
+    fn offer(&self, link: &Link, refused: &Refused) {
+        if refused.reason != Reason::OldLayout || refused.record.is_empty() {
+            return;
+        }
+        let Some(offering) = link.begin_offering() else { return };
+        let (layouts, record, from) =
+            (self.inner.layouts.clone(), refused.record.clone(), link.member().name.clone());
+        tokio::spawn(async move {
+            let _offering = offering;
+            match serde_json::from_slice::<Record>(&record) {
+                Ok(record) => {
+                    if let Err(why) = layouts.take(record).await {
+                        tracing::debug!(%from, %why, "a peer's layout record is not taken");
+                    }
+                }
+                Err(why) => tracing::warn!(%from, %why, "a peer's layout record cannot be read"),
+            }
+        });
+    }
+}
+
+impl Inner {
+    fn links(&self) -> std::sync::RwLockReadGuard<'_, Links> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Dials whom the layout names, at the address that it names, and nobody else.
+    fn follow(&self) {
+        let standing = self.layouts.current();
+        let wanted = standing.as_deref().map(|standing| to_dial(standing, self.me)).unwrap_or_default();
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|_, link| wanted.contains(link.member()));
+        for member in wanted {
+            links.entry(member.node_id).or_insert_with(|| Arc::new(Link::start(member, self.shared.clone())));
+        }
+    }
+}
+
+/// Every member of S, T and the layout before S, but for this one and those that are lost.
+fn to_dial(standing: &Standing, me: NodeId) -> Vec<Member> {
+    let members = standing.record.view().members();
+    members.filter(|member| member.node_id != me && !standing.is_lost(&member.node_id)).cloned().collect()
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    Refused { reason: refusal.reason(), message: refusal.message, record: refusal.record }
+}
+
+impl Network for Peers {
+    fn call(
+        &self,
+        to: NodeId,
+        op: Op,
+        stamp: SenderStamp,
+        within: Duration,
+    ) -> BoxFuture<'_, Result<Body, PeerError>> {
+        self.ask(to, op, stamp, within).boxed()
+    }
+
+    fn pull(&self, to: NodeId, request: PullRequest) -> BoxFuture<'_, Result<PullStream, PeerError>> {
+        async move { self.connection(to)?.1.pull(request).await }.boxed()
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        self.inner.links().get(&node).is_some_and(|link| link.connection().is_some())
+    }
+
+    fn watch_up(&self) -> watch::Receiver<u64> {
+        self.inner.shared.up.subscribe()
+    }
+}
