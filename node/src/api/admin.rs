@@ -1,0 +1,278 @@
+//! What the operator, or a person, asks of this node: how it is, which layout to go by, whether it may leave for good.
+//!
+//! Thin over [`layout`](crate::layout) and [`transfer`](crate::transfer). Whoever gets here has shown the cluster's
+//! token; the server looks at it before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_proto::v1::admin_server::Admin;
+use dynamo_proto::v1::{
+    HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, NodeStatus, RetireReply,
+    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress, VersionInfo, WriterCount,
+};
+use dynamo_ring::{Partition, Partitions, Record, Step};
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use crate::clock::Clock;
+use crate::layout::{Duty, NotRetired, Refusal, Standing};
+use crate::peer::wire::{self, node_id_bytes, stamp_message};
+use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary};
+use crate::transfer::purge::blocking;
+use crate::transfer::{Exchange, Progress};
+use crate::version::{Dot, State, StateHash, Writer};
+
+/// How long `SetLayout` waits for older requests to end before it answers DEADLINE_EXCEEDED. Requests end within 10 s of
+/// their own accord, so the second try finds it done.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
+
+/// The Admin service.
+#[derive(Debug)]
+pub struct AdminService<C> {
+    exchange: Exchange,
+    progress: Progress,
+    name: String,
+    clock: C,
+}
+
+impl<C: Clock> AdminService<C> {
+    /// The service of the node whose pod is called `name`.
+    pub const fn new(exchange: Exchange, progress: Progress, name: String, clock: C) -> Self {
+        Self { exchange, progress, name, clock }
+    }
+
+    fn current(&self) -> Option<std::sync::Arc<Standing>> {
+        self.exchange.layouts.current()
+    }
+}
+
+/// What a status reads from the disk.
+struct Stored {
+    identity: Option<crate::store::Identity>,
+    summaries: Vec<(Partition, Summary)>,
+    hints: Vec<HintCount>,
+}
+
+impl Stored {
+    fn read(local: &Local) -> Result<Self, StoreError> {
+        let (identity, summaries) = (local.identity()?, local.summaries()?);
+        Ok(Self { identity, summaries, hints: local.hint_counts()? })
+    }
+
+    fn hints(&self) -> u64 {
+        self.hints.iter().map(|count| count.hints).sum()
+    }
+
+    fn keys(&self) -> u64 {
+        self.summaries.iter().map(|(_, summary)| summary.keys).sum()
+    }
+}
+
+#[tonic::async_trait]
+impl<C: Clock> Admin for AdminService<C> {
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<NodeStatus>, Status> {
+        let local = self.exchange.local.clone();
+        let stored = blocking(move || Stored::read(&local)).await.map_err(|why| storage(&why.into()))?;
+        let standing = self.current();
+        let standing = standing.as_deref();
+        let now = self.clock.now_ms();
+        let oldest = stored.hints.iter().filter_map(|count| count.oldest_ms).min();
+        let network = &self.exchange.network;
+        let members = standing.into_iter().flat_map(|standing| standing.record.view().members());
+        let connected = members.map(|member| member.node_id).filter(|node| network.is_up(*node));
+        let cluster = stored.identity.and_then(|identity| identity.cluster_id);
+        Ok(Response::new(NodeStatus {
+            node_id: node_id_bytes(self.exchange.layouts.my_id()),
+            name: self.name.clone(),
+            cluster_id: cluster.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default(),
+            actor: stored.identity.map_or(0, |identity| identity.actor.0),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            stage: stage(standing).into(),
+            has_data: stored.keys() > 0 || stored.hints() > 0,
+            record: standing.map(|standing| standing.record.to_json().into()).unwrap_or_default(),
+            acked: standing.and_then(Standing::acked_stamp).map(stamp_message),
+            target: standing.and_then(|standing| target(standing, &self.progress)),
+            hand_over: standing.and_then(|standing| hand_over(standing, stored.hints())),
+            hints: stored.hints(),
+            oldest_hint_age_ms: oldest.map_or(0, |oldest| now.saturating_sub(oldest)),
+            keys: stored.keys(),
+            stored_bytes: stored.summaries.iter().map(|(_, summary)| summary.bytes).sum(),
+            partitions_held: count(standing.map_or(0, |standing| standing.held.len())),
+            commit: self.exchange.committer.last_commit(),
+            synced: self.exchange.committer.last_synced(),
+            connected: connected.map(node_id_bytes).collect(),
+        }))
+    }
+
+    async fn set_layout(&self, request: Request<SetLayoutRequest>) -> Result<Response<SetLayoutReply>, Status> {
+        let request = request.into_inner();
+        self.is_meant(&request.node_id)?;
+        let text = std::str::from_utf8(&request.record)
+            .map_err(|_| Status::invalid_argument("`record` is no JSON: not UTF-8"))?;
+        let record = Record::from_json(text).map_err(|why| Status::invalid_argument(why.to_string()))?;
+        self.exchange.layouts.take(record).await.map_err(|why| self.refused(&why))?;
+        let acked = timeout(ACKNOWLEDGED_WITHIN, self.exchange.layouts.acked()).await.map_err(|_| {
+            Status::deadline_exceeded(format!(
+                "the record is stored, but requests begun under an older one still run after {ACKNOWLEDGED_WITHIN:?}, \
+                 or what it takes away is still being dropped; ask again"
+            ))
+        })?;
+        Ok(Response::new(SetLayoutReply { acked: acked.map(stamp_message) }))
+    }
+
+    async fn retire(&self, request: Request<RetireRequest>) -> Result<Response<RetireReply>, Status> {
+        let request = request.into_inner();
+        if let Err(why) = self.may_be_retired(&request) {
+            return Ok(Response::new(RetireReply { retired: false, reason: why.to_string() }));
+        }
+        match self.exchange.layouts.retire().await {
+            Ok(()) => Ok(Response::new(RetireReply { retired: true, reason: String::new() })),
+            Err(why @ (NotRetired::Busy(_) | NotRetired::Store(_) | NotRetired::Stopped)) => {
+                Err(Status::unavailable(why.to_string()))
+            }
+            Err(why) => Ok(Response::new(RetireReply { retired: false, reason: why.to_string() })),
+        }
+    }
+
+    async fn holdings(&self, request: Request<HoldingsRequest>) -> Result<Response<HoldingsReply>, Status> {
+        let wanted = request.into_inner().partitions;
+        let local = self.exchange.local.clone();
+        let summaries =
+            blocking(move || local.summaries()).await.map_err(|why: StoreError| storage(&why.into()))?;
+        let asked = |p: &Partition| wanted.is_empty() || wanted.contains(&u32::from(p.0));
+        let held = summaries.into_iter().filter(|(p, summary)| summary.held && asked(p));
+        let holding = |(partition, summary): (Partition, Summary)| Holding {
+            partition: partition.0.into(),
+            root: Bytes::copy_from_slice(&summary.root.0),
+            keys: summary.keys,
+            bytes: summary.bytes,
+        };
+        Ok(Response::new(HoldingsReply { holdings: held.map(holding).collect() }))
+    }
+
+    async fn inspect(&self, request: Request<InspectRequest>) -> Result<Response<InspectReply>, Status> {
+        let key = DataKey::of(&request.into_inner().key)
+            .map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
+        let standing = self.current();
+        let q = standing.as_deref().map(|standing| standing.record.stable().partitions());
+        let partition = q.map(|q: Partitions| key.position().partition(q));
+        let (local, user_key) = (self.exchange.local.clone(), key.to_user_key());
+        let encoded = blocking(move || local.encoded(&user_key)).await.map_err(|why| storage(&why))?;
+        let state = encoded.as_ref().map(State::decode).transpose();
+        let state = state.map_err(|why| Status::data_loss(why.to_string()))?.unwrap_or_default();
+        Ok(Response::new(InspectReply {
+            found: encoded.is_some(),
+            siblings: state.siblings().iter().map(version).collect(),
+            context: state.context().iter().map(|(writer, counter)| dot(writer, counter)).collect(),
+            partition: partition.map_or(0, |p| p.0.into()),
+            position: Bytes::copy_from_slice(key.position().as_bytes()),
+            held: standing.zip(partition).is_some_and(|(standing, partition)| standing.holds(partition)),
+            hash: encoded
+                .map(|encoded| Bytes::copy_from_slice(&StateHash::of(key.user_key(), &encoded).0))
+                .unwrap_or_default(),
+        }))
+    }
+}
+
+impl<C: Clock> AdminService<C> {
+    /// Whether a request with this node id is meant for this node; empty is for whoever reads it.
+    fn is_meant(&self, node_id: &[u8]) -> Result<(), Status> {
+        if node_id.is_empty() {
+            return Ok(());
+        }
+        let meant =
+            wire::node_id("node_id", node_id).map_err(|why| Status::invalid_argument(why.to_string()))?;
+        let me = self.exchange.layouts.my_id();
+        if meant == me {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!("meant for node {meant}, but this is node {me}; nothing was done")))
+    }
+
+    fn may_be_retired(&self, request: &RetireRequest) -> Result<(), NotRetired> {
+        let me = self.exchange.layouts.my_id();
+        if request.node_id[..] != me.as_bytes()[..] {
+            return Err(NotRetired::OtherNode(me));
+        }
+        match self.current().map(|standing| standing.record.cluster_id()) {
+            Some(mine) if request.cluster_id[..] != mine.as_bytes()[..] => Err(NotRetired::OtherCluster(mine)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A refusal, with what this node goes by.
+    fn refused(&self, why: &Refusal) -> Status {
+        let has = self.current().map_or("no layout".to_owned(), |standing| standing.stamp().to_string());
+        let message = format!("{why}; this node is at {has}");
+        match why {
+            Refusal::Store(OpError::Store(_)) | Refusal::Busy(_) | Refusal::Stopped => {
+                Status::unavailable(message)
+            }
+            _ => Status::failed_precondition(message),
+        }
+    }
+}
+
+fn stage(standing: Option<&Standing>) -> Stage {
+    match standing {
+        None => Stage::Dormant,
+        Some(standing) if standing.retired => Stage::Retired,
+        Some(standing) if standing.serves() => Stage::Serving,
+        Some(_) => Stage::Leaving,
+    }
+}
+
+/// How far this node has come with what a target gives it.
+fn target(standing: &Standing, progress: &Progress) -> Option<TargetProgress> {
+    standing.record.target()?;
+    if let Some(figures) = progress.report(standing.stamp()) {
+        return Some(figures);
+    }
+    let wanted = count(standing.gains().len());
+    // Nobody freezes before everything is synced; the figures of an earlier process went with it.
+    let synced = if standing.record.step() == Step::Proposed { 0 } else { wanted };
+    Some(TargetProgress {
+        target: Some(stamp_message(standing.stamp())),
+        partitions_wanted: wanted,
+        partitions_synced: synced,
+        ..TargetProgress::default()
+    })
+}
+
+/// How far this node has come with letting go of what the committed layout took from it.
+fn hand_over(standing: &Standing, hints: u64) -> Option<HandOver> {
+    if standing.record.step() != Step::Committed {
+        return None;
+    }
+    let (partitions_left, hints_left) = match standing.duty() {
+        Some(Duty::HandOver { partitions, hints: leaves, .. }) => {
+            (count(partitions.len()), if leaves { hints } else { 0 })
+        }
+        _ => (0, 0),
+    };
+    let done = standing.handed_over == Some(standing.record.id());
+    Some(HandOver { committed: Some(stamp_message(standing.stamp())), partitions_left, hints_left, done })
+}
+
+fn version(sibling: &crate::version::Sibling) -> VersionInfo {
+    let Dot { writer, counter } = sibling.dot;
+    VersionInfo {
+        dot: Some(dot(writer, counter)),
+        tombstone: sibling.value.is_none(),
+        value: sibling.value.clone().unwrap_or_default(),
+        written_at_ms: sibling.written_at_ms,
+    }
+}
+
+const fn dot(writer: Writer, counter: u64) -> WriterCount {
+    WriterCount { actor: writer.actor.0, birth: writer.birth.0, counter }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn storage(why: &OpError) -> Status {
+    Status::unavailable(why.to_string())
+}

@@ -1,0 +1,3 @@
+//! The services: what clients, peers and the operator call.
+
+pub mod admin;
