@@ -34,6 +34,7 @@ mod failure;
 pub mod health;
 mod keeper;
 mod knowledge;
+pub mod local;
 pub mod options;
 pub mod pool;
 pub mod resolve;
