@@ -3,11 +3,13 @@
 pub mod api;
 pub mod clock;
 pub mod coordinate;
+pub mod hint;
 pub mod identity;
 pub mod layout;
 pub mod limits;
 pub mod merkle;
 pub mod peer;
+pub mod repair;
 pub mod store;
 pub mod transfer;
 pub mod version;
