@@ -19,7 +19,7 @@ pub fn definition() -> CustomResourceDefinition {
 
 /// The plain file.
 pub fn plain() -> Result<String, serde_yaml::Error> {
-    Ok(format!("{HEADER}{}", serde_yaml::to_string(&definition())?))
+    Ok(format!("{HEADER}{}", quoted(&serde_yaml::to_string(&definition())?)))
 }
 
 /// The chart's template: the same, but kept when the chart is uninstalled, since with the definition all clusters
@@ -28,9 +28,18 @@ pub fn template() -> Result<String, serde_yaml::Error> {
     let mut kept = definition();
     let annotations = kept.metadata.annotations.get_or_insert_default();
     annotations.insert("helm.sh/resource-policy".into(), "keep".into());
-    let yaml = serde_yaml::to_string(&kept)?;
+    let yaml = quoted(&serde_yaml::to_string(&kept)?);
     // Helm reads `{{` as its own; nothing in the definition may look like that.
     Ok(format!("{HEADER}{}", yaml.replace("{{", "{{ \"{{\" }}")))
+}
+
+/// Kubernetes' tools read YAML 1.1, where a bare `n` is the word false; serde_yaml writes 1.2.
+fn quoted(yaml: &str) -> String {
+    let line = |line: &str| match line.trim_start().strip_prefix("n:") {
+        Some(rest) => format!("{}'n':{rest}\n", &line[..line.len() - line.trim_start().len()]),
+        None => format!("{line}\n"),
+    };
+    yaml.lines().map(line).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `DynamoCluster`: what a person asks for.
 //!
 //! What can be refused is refused by the API server, through CEL, with a message that names value, limit and remedy.
-//! The operator never writes to the spec.
+//! The operator never writes to the spec. Messages are fixed texts: the API server takes the length of a number as a
+//! string for unbounded, and refuses a rule whose message is made from one as too costly.
 
 #![allow(unreachable_pub)] // the schema derive copies each struct into a function
 
@@ -42,10 +43,10 @@ pub use super::status::{Change, DynamoClusterStatus, LastChange, MemberState, Me
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.replication.n <= self.replicas")
-        .message(Message::Expression("'spec.replicas is ' + string(self.replicas) + ', but spec.replication.n is ' + string(self.replication.n) + ': each partition needs n different members; raise replicas, or make the cluster with a smaller n'".into())),
+    validation = Rule::new("(has(self.replication.__false__) ? self.replication.__false__ : self.replication.n) <= self.replicas")
+        .message("spec.replicas must not be below spec.replication.n, since each partition needs n different members: raise replicas, or make the cluster with a smaller n"),
     validation = Rule::new("self.replicas <= self.ring.partitions")
-        .message(Message::Expression("'spec.replicas is ' + string(self.replicas) + ', but spec.ring.partitions is ' + string(self.ring.partitions) + ': a member without a token would hold nothing; use fewer replicas'".into())),
+        .message("spec.replicas must not be above spec.ring.partitions, since a member without a token would hold nothing: use fewer replicas"),
 )]
 pub struct DynamoClusterSpec {
     /// How many members there are to be. Changing it moves data before any pod goes.
@@ -90,16 +91,20 @@ pub struct DynamoClusterSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.r <= self.n")
-        .message(Message::Expression("'spec.replication.r is ' + string(self.r) + ', but only n = ' + string(self.n) + ' members hold a key: lower r'".into())),
-    validation = Rule::new("self.w <= self.n")
-        .message(Message::Expression("'spec.replication.w is ' + string(self.w) + ', but only n = ' + string(self.n) + ' members hold a key: lower w'".into())),
+    validation = Rule::new("self.r <= (has(self.__false__) ? self.__false__ : self.n)")
+        .message("spec.replication.r must not be above n, since only n members hold a key: lower r"),
+    validation = Rule::new("self.w <= (has(self.__false__) ? self.__false__ : self.n)")
+        .message("spec.replication.w must not be above n, since only n members hold a key: lower w"),
 )]
 pub struct Replication {
     /// Replicas of each partition.
     #[serde(default = "defaults::n")]
     #[schemars(range(min = 1, max = 7))]
     pub n: i32,
+    /// The same as `n`: YAML 1.1, which kubectl and Helm read, takes a bare `n` for the word false. Counts before `n`.
+    #[serde(rename = "false", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 7))]
+    pub bare_n: Option<i32>,
     /// Answers that make a read.
     #[serde(default = "defaults::quorum")]
     #[schemars(range(min = 1, max = 7))]
@@ -214,9 +219,16 @@ pub enum DeletionPolicy {
     Delete,
 }
 
+impl Replication {
+    /// N, however it was spelt.
+    pub fn replicas(&self) -> i32 {
+        self.bare_n.unwrap_or(self.n)
+    }
+}
+
 impl Default for Replication {
     fn default() -> Self {
-        Self { n: defaults::n(), r: defaults::quorum(), w: defaults::quorum() }
+        Self { n: defaults::n(), bare_n: None, r: defaults::quorum(), w: defaults::quorum() }
     }
 }
 

@@ -136,7 +136,6 @@ pub struct LastChange {
     #[serde(default)]
     pub change: Change,
     /// When the target was first seen.
-    #[serde(default)]
     #[schemars(schema_with = "schema::time")]
     pub started_at: String,
     /// When every member had handed over.

@@ -130,9 +130,9 @@ fn quorum(cluster: &DynamoCluster) -> Result<Quorum, SpecError> {
         u8::try_from(value).ok().filter(|v| (1..=most).contains(&i32::from(*v))).ok_or(range)
     };
     Ok(Quorum {
-        n: count("spec.replication.n", spec.n, 7)?,
-        r: count("spec.replication.r", spec.r, spec.n)?,
-        w: count("spec.replication.w", spec.w, spec.n)?,
+        n: count("spec.replication.n", spec.replicas(), 7)?,
+        r: count("spec.replication.r", spec.r, spec.replicas())?,
+        w: count("spec.replication.w", spec.w, spec.replicas())?,
     })
 }
 

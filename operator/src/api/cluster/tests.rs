@@ -37,7 +37,7 @@ fn the_least_that_is_needed_gets_the_designs_defaults() {
     let cluster: DynamoCluster = serde_json::from_value(cart()).unwrap();
     let spec = &cluster.spec;
     assert_eq!((spec.replicas, spec.ring.partitions), (3, 256));
-    assert_eq!(spec.replication, Replication { n: 3, r: 2, w: 2 });
+    assert_eq!(spec.replication, Replication { n: 3, bare_n: None, r: 2, w: 2 });
     assert_eq!((spec.storage.reclaim, spec.deletion_policy), (Reclaim::Delete, DeletionPolicy::Retain));
     cluster.validate_cel().unwrap();
 }
@@ -45,14 +45,22 @@ fn the_least_that_is_needed_gets_the_designs_defaults() {
 #[test]
 fn more_replicas_of_data_than_members_names_both_and_the_remedy() {
     let text = refused(&with("spec.replication", json!({"n": 5})));
-    assert!(text.contains("spec.replicas is 3"), "{text}");
-    assert!(text.contains("spec.replication.n is 5"), "{text}");
+    assert!(text.contains("spec.replicas must not be below spec.replication.n"), "{text}");
     assert!(text.contains("raise replicas"), "{text}");
 }
 
 #[test]
+fn an_n_that_yaml_took_for_false_counts_all_the_same() {
+    let cluster = with("spec.replication", json!({"n": 3, "false": 2, "r": 2, "w": 2}));
+    assert_eq!(cluster.spec.replication.replicas(), 2);
+    cluster.validate_cel().unwrap();
+    let text = refused(&with("spec.replication", json!({"n": 3, "false": 5})));
+    assert!(text.contains("spec.replicas must not be below spec.replication.n"), "{text}");
+}
+
+#[test]
 fn a_quorum_larger_than_n_is_refused() {
-    assert!(refused(&with("spec.replication", json!({"w": 4}))).contains("spec.replication.w is 4"));
+    assert!(refused(&with("spec.replication", json!({"w": 4}))).contains("spec.replication.w must not be above n"));
     assert!(refused(&with("spec.replication", json!({"n": 1, "w": 1}))).contains("lower r"));
 }
 
