@@ -1,0 +1,154 @@
+//! Changes of size under writes: nothing acknowledged is lost, replicas end up alike, and who leaves retires.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dynamo_node::transfer::facts::{Copied, Pull};
+use dynamo_ring::{Fate, Partition, Step};
+use support::{Cluster, Settings, Switchboard, get, members, node_id, put};
+use tokio::task::JoinHandle;
+
+/// Writers that go on until they are stopped; the number of keys that each had acknowledged.
+struct Writers {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<usize>>,
+}
+
+impl Writers {
+    fn start(board: &Arc<Switchboard>, count: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let task = |writer: usize| {
+            let (stop, board) = (Arc::clone(&stop), Arc::clone(board));
+            tokio::spawn(async move {
+                let mut written = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    put(&board, &key(writer, written), &value(writer, written)).await;
+                    written += 1;
+                }
+                written
+            })
+        };
+        Self { tasks: (0..count).map(task).collect(), stop: Arc::clone(&stop) }
+    }
+
+    async fn stop(self) -> Vec<usize> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut written = Vec::new();
+        for task in self.tasks {
+            written.push(task.await.unwrap());
+        }
+        written
+    }
+}
+
+fn key(writer: usize, n: usize) -> String {
+    format!("writer-{writer}/key-{n}")
+}
+
+fn value(writer: usize, n: usize) -> Vec<u8> {
+    format!("value {writer} {n} ").repeat(20).into_bytes()
+}
+
+async fn expect_all(cluster: &Cluster, written: &[usize]) {
+    for (writer, count) in written.iter().enumerate() {
+        assert!(*count > 0, "writer {writer} wrote nothing, so this shows nothing");
+        for n in 0..*count {
+            let found = get(&cluster.board, &key(writer, n)).await;
+            assert_eq!(found, [value(writer, n)], "{}", key(writer, n));
+        }
+    }
+    let written: usize = written.iter().sum();
+    assert!(cluster.keys() >= written as u64, "{} of {written} keys", cluster.keys());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_to_five_to_three_under_writes_loses_nothing() {
+    let mut cluster = Cluster::form(3, Settings::default()).await;
+    let writers = Writers::start(&cluster.board, 4);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    cluster.start(3);
+    cluster.start(4);
+    cluster.record = cluster.record.propose(&members(0..5)).unwrap();
+    cluster.settle().await;
+    assert_eq!(cluster.record.stable().members().len(), 5);
+
+    cluster.record = cluster.record.propose(&members(0..3)).unwrap();
+    cluster.settle().await;
+    assert_eq!(cluster.record.stable().members().len(), 3);
+    for i in 3..5 {
+        assert_eq!(cluster.record.fate(&node_id(i)), Some(Fate::Retired));
+        assert!(cluster.node(i).local.summaries().unwrap().iter().all(|(_, summary)| summary.keys == 0));
+    }
+    let written = writers.stop().await;
+    expect_all(&cluster, &written).await;
+    cluster.expect_equal_roots().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_mind_before_the_copy_has_ended_loses_nothing() {
+    // Slow enough that the copy to five is still under way.
+    let mut cluster = Cluster::form(3, Settings { bytes_per_second: 200_000 }).await;
+    let writers = Writers::start(&cluster.board, 2);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    cluster.start(3);
+    cluster.start(4);
+    cluster.record = cluster.record.propose(&members(0..5)).unwrap();
+    cluster.drive_until(|_, next| matches!(next, dynamo_ring::change::Next::Wait(_))).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(cluster.record.step(), Step::Proposed);
+    let copied = |i| (0..16).any(|p| cluster.node(i).local.summary(Partition(p)).unwrap().keys > 0);
+    assert!(copied(3) || copied(4), "something was copied already");
+
+    cluster.record = cluster.record.propose(&members(0..3)).unwrap();
+    cluster.settle().await;
+    let written = writers.stop().await;
+    for i in 3..5 {
+        assert_eq!(cluster.record.fate(&node_id(i)), Some(Fate::Retired));
+    }
+    expect_all(&cluster, &written).await;
+    cluster.expect_equal_roots().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_goes_on_where_it_stood_when_the_node_was_killed() {
+    let mut cluster = Cluster::form(3, Settings { bytes_per_second: 2 << 20 }).await;
+    // Partitions of several batches each.
+    let large = vec![7u8; 64 << 10];
+    for n in 0..160 {
+        put(&cluster.board, &key(0, n), &large).await;
+    }
+    cluster.start(3);
+    cluster.record = cluster.record.propose(&members(0..4)).unwrap();
+    cluster.drive_until(|_, next| matches!(next, dynamo_ring::change::Next::Wait(_))).await;
+    let local = cluster.node(3).local.clone();
+    let stands = || {
+        (0..16).map(Partition).find(|p| matches!(Copied::read(&local, *p).unwrap().pull, Pull::After(_)))
+    };
+    let in_the_middle = loop {
+        if let Some(partition) = stands() {
+            break partition;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    cluster.kill(3).await;
+    let Pull::After(stood) = Copied::read(&local, in_the_middle).unwrap().pull else {
+        panic!("partition {in_the_middle} had ended meanwhile, so this shows nothing")
+    };
+    cluster.board.pulls.lock().unwrap().clear();
+
+    cluster.start(3);
+    cluster.settle().await;
+    let pulls = cluster.board.pulls.lock().unwrap().clone();
+    let again = pulls.iter().find(|(.., request)| request.partition == u32::from(in_the_middle.0));
+    let (.., request) = again.expect("it went on with that partition");
+    assert_eq!(request.after, *stood.as_bytes());
+    for n in 0..160 {
+        assert_eq!(get(&cluster.board, &key(0, n)).await, [&large[..]]);
+    }
+    cluster.expect_equal_roots().await;
+}

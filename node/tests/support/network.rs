@@ -1,0 +1,197 @@
+//! A network of direct calls. What a node answers is what the Replica service answers: membership, fence, guard, store.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_node::layout::Entered;
+use dynamo_node::peer::wire;
+use dynamo_node::peer::{Network, PeerError, PullStream, Refused};
+use dynamo_node::store::{DataKey, Merge, MergeMany, OpError, Operation, PeerMark, StandIn};
+use dynamo_node::transfer::serve;
+use dynamo_node::version::{ActorId, State};
+use dynamo_proto::v1::refusal::Reason;
+use dynamo_proto::v1::request::Op;
+use dynamo_proto::v1::response::Result as Body;
+use dynamo_proto::v1::{Entry, FetchReply, PullRequest, Refusal, StoreManyReply, StoreReply};
+use dynamo_ring::NodeId;
+use dynamo_ring::fence::{SenderStamp, Verdict, judge};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::node::Running;
+
+/// Who runs, and who asked for what.
+pub struct Switchboard {
+    nodes: Mutex<BTreeMap<NodeId, Arc<Running>>>,
+    up: watch::Sender<u64>,
+    /// Every pull that was asked for: by whom, of whom, what.
+    pub pulls: Mutex<Vec<(NodeId, NodeId, PullRequest)>>,
+}
+
+impl Default for Switchboard {
+    fn default() -> Self {
+        Self { nodes: Mutex::default(), up: watch::Sender::new(0), pulls: Mutex::default() }
+    }
+}
+
+impl Switchboard {
+    pub fn plug(&self, node: NodeId, running: Arc<Running>) {
+        self.nodes.lock().unwrap().insert(node, running);
+        self.up.send_modify(|changes| *changes += 1);
+    }
+
+    pub fn unplug(&self, node: NodeId) -> Option<Arc<Running>> {
+        let running = self.nodes.lock().unwrap().remove(&node);
+        self.up.send_modify(|changes| *changes += 1);
+        running
+    }
+
+    pub fn get(&self, node: NodeId) -> Option<Arc<Running>> {
+        self.nodes.lock().unwrap().get(&node).cloned()
+    }
+
+    pub fn running(&self) -> Vec<Arc<Running>> {
+        self.nodes.lock().unwrap().values().cloned().collect()
+    }
+}
+
+/// One node's way to the others.
+pub struct Wire {
+    me: NodeId,
+    board: Weak<Switchboard>,
+}
+
+impl Wire {
+    pub fn new(me: NodeId, board: Weak<Switchboard>) -> Self {
+        Self { me, board }
+    }
+
+    fn reach(&self, node: NodeId) -> Option<Arc<Running>> {
+        let board = self.board.upgrade()?;
+        // A node that was cut off reaches nobody either.
+        board.get(self.me)?;
+        board.get(node)
+    }
+
+    async fn ask(&self, to: NodeId, op: Op, stamp: SenderStamp) -> Result<Body, PeerError> {
+        let Some(target) = self.reach(to) else { return Err(PeerError::Down(to)) };
+        let body = serve_op(&target, self, stamp, op).await;
+        // The answer is lost if either has gone meanwhile.
+        drop(target);
+        let me = self.reach(self.me).filter(|_| self.reach(to).is_some()).ok_or(PeerError::Lost(to))?;
+        let Body::Refused(refusal) = body else { return Ok(body) };
+        let refused = Refused { reason: refusal.reason(), message: refusal.message, record: refusal.record };
+        if refused.reason == Reason::OldLayout {
+            let record = serde_json::from_slice(&refused.record).unwrap();
+            let layouts = me.layouts.clone();
+            tokio::spawn(async move { layouts.take(record).await });
+        }
+        Err(refused.into())
+    }
+}
+
+impl Network for Wire {
+    fn call(
+        &self,
+        to: NodeId,
+        op: Op,
+        stamp: SenderStamp,
+        within: Duration,
+    ) -> BoxFuture<'_, Result<Body, PeerError>> {
+        async move {
+            let answer = tokio::time::timeout(within, self.ask(to, op, stamp)).await;
+            answer.unwrap_or(Err(PeerError::Timeout { node: to, within }))
+        }
+        .boxed()
+    }
+
+    fn pull(&self, to: NodeId, request: PullRequest) -> BoxFuture<'_, Result<PullStream, PeerError>> {
+        async move {
+            let Some(target) = self.reach(to) else { return Err(PeerError::Down(to)) };
+            if let Some(board) = self.board.upgrade() {
+                board.pulls.lock().unwrap().push((self.me, to, request.clone()));
+            }
+            let mark = PeerMark { node_id: to, actor: ActorId(0), commit: 0, synced: 0 };
+            let sender = move || wire::Sender { cluster_id: Some(super::CLUSTER), mark };
+            serve::pull(&target.store, &target.layouts, &request, sender)
+                .map_err(|status| PeerError::Strange(status.message().to_owned()))
+        }
+        .boxed()
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        self.reach(node).is_some()
+    }
+
+    fn watch_up(&self) -> watch::Receiver<u64> {
+        self.board.upgrade().expect("the board outlives its nodes").up.subscribe()
+    }
+}
+
+fn refuse(reason: Reason, message: impl Into<String>, record: Bytes) -> Body {
+    Body::Refused(Refusal { reason: reason.into(), message: message.into(), record })
+}
+
+async fn serve_op(node: &Running, from: &Wire, stamp: SenderStamp, op: Op) -> Body {
+    if let Op::Layout(_) = op {
+        return Body::Layout(node.layouts.reply());
+    }
+    if node.layouts.judge(stamp) == Verdict::IAmOld
+        && let Some(standing) = from.reach(from.me).and_then(|sender| sender.layouts.current())
+    {
+        drop(node.layouts.take((*standing.record).clone()).await);
+    }
+    let Some(entered) = node.layouts.enter().filter(|entered| !entered.retired) else {
+        return refuse(Reason::NotServing, "dormant", Bytes::new());
+    };
+    if !entered.admits(&from.me) {
+        return refuse(Reason::NotMember, "no member", Bytes::new());
+    }
+    match judge(&entered.record, stamp) {
+        Verdict::Accept => carry_out(node, &entered, op).await,
+        _ => refuse(Reason::OldLayout, "another layout", entered.record.to_json().into()),
+    }
+}
+
+async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
+    let answered = |result: Result<Body, Refusal>| result.unwrap_or_else(Body::Refused);
+    match op {
+        Op::Store(request) => {
+            let Ok(state) = State::decode(&request.state) else { return refuse(Reason::Invalid, "", Bytes::new()) };
+            let merge = Merge { key: request.key, state, hint: hint(&request.hint_for), from: None };
+            stored(node, entered, merge, Body::Store(StoreReply {})).await
+        }
+        Op::StoreMany(request) => {
+            let entry = |Entry { data_key, state }| (DataKey::from_peer(data_key).unwrap(), state);
+            let entries = request.entries.into_iter().map(entry).collect();
+            let merge = MergeMany { entries, hint: hint(&request.hint_for), from: None };
+            stored(node, entered, merge, Body::StoreMany(StoreManyReply {})).await
+        }
+        Op::Fetch(request) => {
+            let state = node.local.encoded(&request.key).unwrap().unwrap_or_default();
+            Body::Fetch(FetchReply { state })
+        }
+        Op::MerkleRoots(request) => answered(serve::merkle_roots(&node.local, &request).map(Body::MerkleRoots)),
+        Op::MerkleChildren(request) => {
+            answered(serve::merkle_children(&node.local, &request).map(Body::MerkleChildren))
+        }
+        Op::FetchMany(request) => answered(serve::fetch_many(&node.local, &request).map(Body::FetchMany)),
+        _ => refuse(Reason::Invalid, "not part of this network", Bytes::new()),
+    }
+}
+
+async fn stored<O: Operation>(node: &Running, entered: &Entered, merge: O, done: Body) -> Body {
+    let Ok(ticket) = node.committer.submit(merge) else { return refuse(Reason::Overloaded, "", Bytes::new()) };
+    match ticket.durable().await {
+        Ok(_) => done,
+        Err(OpError::NotHeld(_)) => refuse(Reason::NotHolder, "not held", entered.record.to_json().into()),
+        Err(why) => refuse(Reason::Storage, why.to_string(), Bytes::new()),
+    }
+}
+
+fn hint(target: &[u8]) -> Option<StandIn> {
+    wire::node_id("hint_for", target).ok().map(|target| StandIn { target, since_ms: 1 })
+}
