@@ -1,2 +1,42 @@
-//! `dynamoctl`: the command line.
-fn main() {}
+//! `dynamoctl`: reads and writes keys, shows a cluster, and changes the size of one that has no operator.
+
+mod args;
+mod dev;
+mod fail;
+mod inspect;
+mod key;
+mod kv;
+mod moves;
+mod node;
+mod remembered;
+mod ring;
+mod status;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use fail::Fail;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Cli { common, command } = Cli::parse();
+    let outcome = match command {
+        Command::Get(args) => kv::get(&common, &args).await,
+        Command::Put(args) => kv::put(&common, &args).await,
+        Command::Delete(args) => kv::delete(&common, &args).await,
+        Command::Status => status::run(&common).await,
+        Command::Ring(args) => ring::run(&common, args).await,
+        Command::Inspect(args) => inspect::run(&common, &args).await,
+        Command::Node(args) => node::run(&args),
+        Command::Dev(args) => dev::run(args).await,
+    };
+    outcome.unwrap_or_else(|Fail { message, code }| {
+        eprintln!("dynamoctl: {message}");
+        ExitCode::from(code)
+    })
+}

@@ -1,0 +1,276 @@
+//! `status`: the whole cluster on one screen, and what to do next.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dynamo_client::Admin;
+use dynamo_client::change::Look;
+use dynamo_client::change::report::node_id;
+use dynamo_proto::v1::NodeStatus;
+use dynamo_ring::change::{Next, Waiting, to_ask};
+use dynamo_ring::{NodeId, Record};
+use futures::future::join_all;
+use serde_json::{Value as Json, json};
+
+use crate::args::{Common, Output};
+use crate::fail::Outcome;
+use crate::ring::record;
+use crate::text::{add, human, span, table};
+
+/// How long one node may take.
+const ASK: Duration = Duration::from_secs(3);
+
+pub(crate) async fn run(common: &Common) -> Outcome {
+    let record = record(&common.client().await?)?;
+    let Some(token) = common.token()? else {
+        print!("{}", heading(&record));
+        println!("for what the members hold and do, give the cluster's token: --token-file FILE");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let members: Vec<_> = record.view().members().map(|m| (m.node_id, m.address.clone())).collect();
+    let asked = members.into_iter().map(|(id, address)| {
+        let node = Admin::new(&address, &token, ASK);
+        async move {
+            let status = match node {
+                Ok(node) => node.status().await.ok(),
+                Err(_) => None,
+            };
+            (id, status.filter(|status| node_id(&status.node_id) == Some(id)))
+        }
+    });
+    let mut statuses: BTreeMap<NodeId, Option<NodeStatus>> =
+        join_all(asked.collect::<Vec<_>>()).await.into_iter().collect();
+    for id in to_ask(&record) {
+        // Named once and in no layout: nothing here knows where to dial it.
+        statuses.entry(id).or_insert(None);
+    }
+    let look = Look { record: Record::clone(&record), statuses };
+    match common.output {
+        Output::Json => println!("{}", to_json(&look)),
+        Output::Text => print!("{}", screen(&look)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn heading(record: &Record) -> String {
+    let quorum = record.quorum();
+    let what = match record.target() {
+        Some(target) => {
+            format!("moving to {} members, step {:?}", target.layout.members().len(), record.step())
+        }
+        None if record.settled() => "settled".into(),
+        None => "handing over".into(),
+    };
+    format!(
+        "cluster {}\n{} members, {} partitions, n={} r={} w={}, epoch {}: {what}\n\n",
+        record.cluster_id(),
+        record.stable().members().len(),
+        record.stable().partitions(),
+        quorum.n,
+        quorum.r,
+        quorum.w,
+        record.stamp().epoch,
+    )
+}
+
+fn screen(look: &Look) -> String {
+    let record = &look.record;
+    let mut out = heading(record);
+    let mut members: Vec<_> = record.view().members().collect();
+    members.sort_by(|a, b| (&a.zone, &a.name).cmp(&(&b.zone, &b.name)));
+    let heads = ["ZONE", "MEMBER", "STAGE", "PARTITIONS", "KEYS", "STORED", "HINTS", "PEERS", "NODE ID"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for member in members {
+        let zone = if member.zone.is_empty() { "-".into() } else { member.zone.clone() };
+        let status = look.statuses.get(&member.node_id).and_then(Option::as_ref);
+        let mut row = vec![zone, member.name.clone()];
+        match status {
+            None => row.extend(["no answer", "-", "-", "-", "-", "-"].map(str::to_owned)),
+            Some(s) => row.extend([
+                format!("{:?}", s.stage()).to_lowercase(),
+                s.partitions_held.to_string(),
+                s.keys.to_string(),
+                human(s.stored_bytes),
+                hints(s),
+                s.connected.len().to_string(),
+            ]),
+        }
+        row.push(member.node_id.to_string());
+        rows.push(row);
+    }
+    out.push_str(&table(&rows));
+    out.push_str(&progress(look));
+    add(&mut out, format_args!("\n{}\n", advice(look)));
+    out
+}
+
+fn hints(status: &NodeStatus) -> String {
+    match status.hints {
+        0 => "0".into(),
+        some => format!("{some}, oldest {}", span(status.oldest_hint_age_ms)),
+    }
+}
+
+/// The move in progress: partitions, bytes, speed.
+fn progress(look: &Look) -> String {
+    let Some(target) = look.record.target() else { return String::new() };
+    let id = target.layout.id();
+    let of_this = |s: &&NodeStatus| {
+        let stamp = s.target.as_ref().and_then(|p| p.target.as_ref());
+        stamp.and_then(dynamo_client::change::report::stamp).is_some_and(|(_, theirs)| theirs == id)
+    };
+    let progress: Vec<_> =
+        look.statuses.values().flatten().filter(of_this).filter_map(|s| s.target.as_ref()).collect();
+    let sum =
+        |pick: fn(&dynamo_proto::v1::TargetProgress) -> u64| progress.iter().map(|p| pick(p)).sum::<u64>();
+    let (synced, wanted) = (sum(|p| p.partitions_synced.into()), sum(|p| p.partitions_wanted.into()));
+    let (pulled, bytes) = (sum(|p| p.bytes_pulled), sum(|p| p.bytes_wanted));
+    let speed = sum(|p| p.bytes_per_second);
+    let left = bytes.saturating_sub(pulled).checked_div(speed).map(|s| format!(", {} left", span(s * 1000)));
+    format!(
+        "\nmove: {synced} of {wanted} partitions synced, {} of {} copied, {}/s{}\n",
+        human(pulled),
+        human(bytes),
+        human(speed),
+        left.unwrap_or_default()
+    )
+}
+
+/// One line: what is missing, or that nothing is.
+fn advice(look: &Look) -> String {
+    let names = |ids: &[NodeId]| {
+        let name = |id: &NodeId| {
+            let named = look.record.named().iter().find(|n| n.node_id == *id);
+            named.map_or_else(|| id.to_string(), |n| n.name.clone())
+        };
+        ids.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
+    let hints: u64 = look.statuses.values().flatten().map(|s| s.hints).sum();
+    match look.next() {
+        Next::Done if hints > 0 => {
+            format!("next: nothing; {hints} hints are on their way to members that were away")
+        }
+        Next::Done => "next: nothing; all is well".into(),
+        Next::Tell(ids) => format!("next: the operator, or the driver, tells the layout to {}", names(&ids)),
+        Next::Write(record) => format!("next: the operator, or the driver, writes {}", record.stamp()),
+        Next::Retire(ids) => format!("next: {} can retire, and then be stopped", names(&ids)),
+        Next::Wait(Waiting::Unreachable(ids)) => {
+            format!(
+                "next: bring back {}; if the disk of one is gone for ever, say so: dynamoctl node lost",
+                names(&ids)
+            )
+        }
+        Next::Wait(Waiting::Syncing { members, .. }) => format!("next: wait while {} copy", names(&members)),
+        Next::Wait(Waiting::HandingOver(ids)) => format!("next: wait while {} hand over", names(&ids)),
+        Next::Wait(Waiting::TargetNamesLost(ids)) => {
+            format!("next: choose members without {}, which are lost", names(&ids))
+        }
+        Next::Wait(waiting @ Waiting::NoLivingCopy(_)) => {
+            format!("next: bring back a disk that holds them: {waiting}")
+        }
+    }
+}
+
+fn to_json(look: &Look) -> Json {
+    let record = &look.record;
+    let member = |m: &dynamo_ring::Member| {
+        let status = look.statuses.get(&m.node_id).and_then(Option::as_ref);
+        json!({
+            "name": m.name, "node_id": m.node_id.to_string(), "zone": m.zone, "address": m.address,
+            "answers": status.is_some(),
+            "stage": status.map(|s| format!("{:?}", s.stage()).to_lowercase()),
+            "partitions": status.map(|s| s.partitions_held), "keys": status.map(|s| s.keys),
+            "stored_bytes": status.map(|s| s.stored_bytes), "hints": status.map(|s| s.hints),
+        })
+    };
+    json!({
+        "cluster_id": record.cluster_id().to_string(),
+        "epoch": record.stamp().epoch,
+        "step": format!("{:?}", record.step()),
+        "settled": record.settled(),
+        "members": record.view().members().map(member).collect::<Vec<_>>(),
+        "next": advice(look),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamo_proto::v1::{Stage, Stamp, TargetProgress};
+    use dynamo_ring::{ClusterId, Member, Partitions, Quorum, plan};
+
+    use super::*;
+
+    fn member(i: u8) -> Member {
+        Member {
+            name: format!("m-{i}"),
+            node_id: NodeId([i; 16]),
+            zone: format!("zone-{}", i % 2),
+            address: format!("h:{i}"),
+        }
+    }
+
+    fn settled() -> Record {
+        let members: Vec<_> = (0..3).map(member).collect();
+        let layout = plan::first(&members, Partitions::new(8).unwrap(), 3, ClusterId([0; 16])).unwrap();
+        Record::first(layout, Quorum { n: 3, r: 2, w: 2 }).unwrap()
+    }
+
+    fn stamp(record: &Record) -> Stamp {
+        let hash = record.id().hash.as_bytes().to_vec().into();
+        Stamp { epoch: record.stamp().epoch, step: record.step() as u32 + 1, hash }
+    }
+
+    fn look(record: &Record) -> Look {
+        let status = |id: &NodeId| NodeStatus {
+            node_id: id.as_bytes().to_vec().into(),
+            stage: Stage::Serving.into(),
+            record: record.to_json().into(),
+            acked: Some(stamp(record)),
+            keys: 42,
+            ..NodeStatus::default()
+        };
+        let statuses = to_ask(record).map(|id| (id, Some(status(&id)))).collect();
+        Look { record: record.clone(), statuses }
+    }
+
+    #[test]
+    fn a_well_cluster_says_so() {
+        let text = screen(&look(&settled()));
+        assert!(text.contains("settled") && text.ends_with("next: nothing; all is well\n"), "{text}");
+        let zones: Vec<_> = text.lines().filter(|l| l.starts_with("zone-")).map(|l| &l[..6]).collect();
+        assert_eq!(zones, ["zone-0", "zone-0", "zone-1"], "by zone");
+    }
+
+    #[test]
+    fn a_silent_member_is_named_with_what_to_do() {
+        let mut look = look(&settled());
+        look.statuses.insert(member(1).node_id, None);
+        let text = screen(&look);
+        assert!(text.contains("no answer") && text.contains("bring back m-1"), "{text}");
+    }
+
+    #[test]
+    fn a_move_shows_its_progress() {
+        let members: Vec<_> = (0..4).map(member).collect();
+        let proposed = settled().propose(&members).unwrap();
+        let mut look = look(&proposed);
+        let progress = TargetProgress {
+            target: Some(stamp(&proposed)),
+            partitions_wanted: 6,
+            partitions_synced: 2,
+            bytes_wanted: 4 << 20,
+            bytes_pulled: 1 << 20,
+            bytes_per_second: 1 << 20,
+            ..TargetProgress::default()
+        };
+        look.statuses.get_mut(&member(3).node_id).unwrap().as_mut().unwrap().target = Some(progress);
+        let text = screen(&look);
+        assert!(text.contains("moving to 4 members, step Proposed"), "{text}");
+        assert!(
+            text.contains("2 of 6 partitions synced, 1.0 MiB of 4.0 MiB copied, 1.0 MiB/s, 3 s left"),
+            "{text}"
+        );
+        assert!(text.contains("wait while"), "{text}");
+    }
+}
