@@ -2,14 +2,19 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod coordinate;
 pub mod hint;
 pub mod identity;
 pub mod layout;
 pub mod limits;
+pub mod log;
 pub mod merkle;
+pub mod metrics;
 pub mod peer;
+pub mod phase;
 pub mod repair;
+pub mod server;
 pub mod store;
 pub mod transfer;
 pub mod version;

@@ -1,3 +1,22 @@
 //! The services: what clients, peers and the operator call.
+//!
+//! | module | what it says |
+//! |---|---|
+//! | [`door`], [`deadline`], [`token`] | what a request has to be like, how long it may take, who may call Admin |
+//! | [`requests`] | a client's request from the wire to the coordinator and back |
+//! | [`admission`] | whether a member's request is served |
+//! | [`kv`], [`replica`], [`admin`], [`http`] | the services |
+//! | [`errors`], [`record`], [`metrics`] | statuses, the layout record as text, figures |
 
 pub mod admin;
+pub mod admission;
+pub mod deadline;
+pub mod door;
+pub mod errors;
+pub mod http;
+pub mod kv;
+pub mod metrics;
+pub mod record;
+pub mod replica;
+pub mod requests;
+pub mod token;

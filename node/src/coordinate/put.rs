@@ -110,7 +110,7 @@ impl Coordinator {
         let job = Job { key, w, strict, until, handoff, write_id, _pass: pass, answer: Some(answer) };
         // From here on it has happened, so it is carried on even if the client goes.
         tokio::spawn(self.clone().carry_on(entered, own, first, job));
-        answered.await.unwrap_or(Err(CoordinateError::Stopping))
+        answered.await.unwrap_or(Err(CoordinateError::TooFew { answered: 0, needed: w, write: true }))
     }
 
     fn put(&self, put: Put) -> Result<First, CoordinateError> {
@@ -174,7 +174,8 @@ impl Coordinator {
             // Under the new layout nothing is taken for granted: what one member had, it may have dropped since.
             drop(entered);
             let Some((again, partition)) = self.enter(&parcel.key) else {
-                return job.fail(|_| CoordinateError::NotServing);
+                let needed = job.w;
+                return job.fail(|_| CoordinateError::TooFew { answered: 0, needed, write: true });
             };
             let holder = again.holds(partition) && again.view().holds(&self.me(), partition);
             own = if holder { Own::Holder } else { Own::Absent };

@@ -1,0 +1,166 @@
+//! What a client's request has to be like, looked at before anything is begun.
+
+use bytes::Bytes;
+use dynamo_proto::v1::{DeleteRequest, PutRequest};
+
+use super::errors::Violations;
+use crate::store::keys::MAX_USER_KEY;
+use crate::version::{Context, VersionVector, WriteId};
+
+/// The limits at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// Bytes a value may have.
+    pub max_value: usize,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self { max_value: 1 << 20 }
+    }
+}
+
+/// A write that has come through the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The user's key.
+    pub key: Bytes,
+    /// What the client had seen of it.
+    pub context: VersionVector,
+    /// `None` deletes.
+    pub value: Option<Bytes>,
+    /// The client's name for the write.
+    pub write_id: Option<WriteId>,
+}
+
+impl Door {
+    /// Looks at a put.
+    pub fn put(self, request: PutRequest) -> Result<Admitted, Violations> {
+        let PutRequest { key, value, context, write_id, .. } = request;
+        self.write(key, Some(value), &context, &write_id)
+    }
+
+    /// Looks at a delete.
+    pub fn delete(self, request: DeleteRequest) -> Result<Admitted, Violations> {
+        let DeleteRequest { key, context, write_id, .. } = request;
+        self.write(key, None, &context, &write_id)
+    }
+
+    /// Looks at the key of a read.
+    pub fn get(key: &[u8]) -> Result<(), Violations> {
+        let mut wrong = Violations::default();
+        check_key(key, &mut wrong);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    fn write(
+        self,
+        key: Bytes,
+        value: Option<Bytes>,
+        context: &[u8],
+        write_id: &[u8],
+    ) -> Result<Admitted, Violations> {
+        let mut wrong = Violations::default();
+        check_key(&key, &mut wrong);
+        let length = value.as_ref().map_or(0, Bytes::len);
+        if length > self.max_value {
+            let limit = self.max_value;
+            wrong.add("value", format!("{length} bytes; this node takes up to {limit} (--max-value-bytes)"));
+        }
+        let context = Context::decode(&key, context).unwrap_or_else(|why| {
+            wrong.add("context", why.to_string());
+            VersionVector::new()
+        });
+        let write_id = match write_id {
+            [] => None,
+            bytes => match bytes.try_into() {
+                Ok(id) => Some(WriteId(id)),
+                Err(_) => {
+                    wrong.add("write_id", format!("{} bytes; send 16 random bytes, or none", bytes.len()));
+                    None
+                }
+            },
+        };
+        if wrong.is_empty() { Ok(Admitted { key, context, value, write_id }) } else { Err(wrong) }
+    }
+}
+
+fn check_key(key: &[u8], wrong: &mut Violations) {
+    match key.len() {
+        0 => wrong.add("key", format!("empty; a key has 1 to {MAX_USER_KEY} bytes")),
+        length if length > MAX_USER_KEY => {
+            wrong.add("key", format!("{length} bytes; a key has 1 to {MAX_USER_KEY} bytes"));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::version::testing::vector;
+
+    fn put(key: &[u8]) -> PutRequest {
+        PutRequest { key: Bytes::copy_from_slice(key), ..PutRequest::default() }
+    }
+
+    #[test]
+    fn each_field_is_refused_with_value_limit_and_remedy() {
+        let door = Door { max_value: 10 };
+        let another = Context::encode(b"other", &vector(&[(1, 1, 1)]));
+        let bytes = |n: usize| Bytes::from(vec![7; n]);
+        let cases = [
+            (put(b""), "`key`: empty; a key has 1 to 4096 bytes"),
+            (put(&[0; 4097]), "`key`: 4097 bytes; a key has 1 to 4096 bytes"),
+            (
+                PutRequest { value: bytes(11), ..put(b"k") },
+                "`value`: 11 bytes; this node takes up to 10 (--max-value-bytes)",
+            ),
+            (
+                PutRequest { context: another, ..put(b"k") },
+                "`context`: the context belongs to another key; pass the one that a read of this key returned",
+            ),
+            (
+                PutRequest { context: bytes(3), ..put(b"k") },
+                "`context`: context format 7 is not known to this node; read the key again",
+            ),
+            (
+                PutRequest { write_id: bytes(15), ..put(b"k") },
+                "`write_id`: 15 bytes; send 16 random bytes, or none",
+            ),
+        ];
+        for (request, message) in cases {
+            assert_eq!(door.put(request).unwrap_err().status().message(), message);
+        }
+    }
+
+    #[test]
+    fn what_is_at_the_limit_comes_through() {
+        let door = Door { max_value: 10 };
+        let seen = vector(&[(1, 1, 1)]);
+        let key = Bytes::from(vec![1; 4096]);
+        let request = PutRequest {
+            value: Bytes::from_static(&[0; 10]),
+            context: Context::encode(&key, &seen),
+            write_id: Bytes::from_static(&[9; 16]),
+            ..put(&key)
+        };
+        let admitted = door.put(request).unwrap();
+        assert_eq!((admitted.context, admitted.write_id), (seen, Some(WriteId([9; 16]))));
+        let delete = DeleteRequest { key: key.clone(), ..DeleteRequest::default() };
+        assert_eq!(door.delete(delete).unwrap().value, None);
+        assert_eq!(Door::get(&key), Ok(()));
+        assert!(Door::get(&[]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(key: Vec<u8>, value: Vec<u8>, context: Vec<u8>, write_id: Vec<u8>) {
+            let (key, value) = (Bytes::from(key), Bytes::from(value));
+            let (context, write_id) = (Bytes::from(context), Bytes::from(write_id));
+            let _ = Door::default().put(PutRequest { key, value, context, write_id, ..PutRequest::default() });
+        }
+    }
+}

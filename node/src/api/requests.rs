@@ -1,0 +1,179 @@
+//! A client's request from the wire to the coordinator and back, whichever way it came: straight, or forwarded by a
+//! member.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dynamo_proto::v1::{
+    DeleteRequest, DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, Sibling,
+};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use super::door::{Admitted, Door};
+use super::errors;
+use super::metrics::{ApiMetrics, Op};
+use crate::coordinate::{
+    CoordinateError, Coordinator, ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder,
+};
+use crate::limits::{Gate, Pass};
+use crate::phase::{Life, Phase};
+use crate::version::Context;
+
+/// A request that did not end well: what its client is told, and whether the member that forwarded it may ask another.
+#[derive(Debug)]
+pub enum Failed {
+    /// For the client.
+    Status(Status),
+    /// Nothing was done: another member may be asked.
+    Passed(CoordinateError),
+}
+
+impl From<Failed> for Status {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Status(status) => status,
+            Failed::Passed(why) => errors::status(why),
+        }
+    }
+}
+
+impl From<CoordinateError> for Failed {
+    fn from(why: CoordinateError) -> Self {
+        match why {
+            CoordinateError::NotMine
+            | CoordinateError::NotServing
+            | CoordinateError::Stopping
+            | CoordinateError::Overloaded => Self::Passed(why),
+            why => Self::Status(errors::status(why)),
+        }
+    }
+}
+
+/// Takes clients' requests. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    /// Carries them out.
+    pub coordinator: Coordinator,
+    /// Bounds those under way.
+    pub gate: Gate,
+    /// Whether this node takes any.
+    pub life: Life,
+    /// What they have to be like.
+    pub door: Door,
+    /// What is counted.
+    pub metrics: ApiMetrics,
+}
+
+impl Requests {
+    /// A read.
+    pub async fn get(
+        &self,
+        request: GetRequest,
+        within: Duration,
+        forwarded: bool,
+    ) -> Result<GetResponse, Failed> {
+        let begun = Instant::now();
+        let answer = async {
+            let pass = self.enter(request.key.len())?;
+            Door::get(&request.key).map_err(|wrong| Failed::Status(wrong.status()))?;
+            let GetRequest { key, r, strict, allow_partial } = request;
+            let terms = Terms { quorum: r, strict, forwarded, until: begun + within, pass };
+            let order = ReadOrder { key: key.clone(), allow_partial, terms };
+            Ok(get_response(&key, &self.coordinator.read(order).await?))
+        };
+        self.counted(Op::Get, forwarded, begun, answer.await)
+    }
+
+    /// A write.
+    pub async fn put(
+        &self,
+        request: PutRequest,
+        within: Duration,
+        forwarded: bool,
+    ) -> Result<PutResponse, Failed> {
+        let begun = Instant::now();
+        let answer = async {
+            let pass = self.enter(request.key.len() + request.value.len())?;
+            let (quorum, strict) = (request.w, request.strict);
+            let admitted = self.door.put(request).map_err(|wrong| Failed::Status(wrong.status()))?;
+            let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
+            let WriteAnswer { context, answered, sloppy, epoch, versions } =
+                self.coordinator.write(order(admitted, terms)).await?;
+            let (answered, siblings) = (count(answered), count(versions));
+            Ok(PutResponse { context, answered, sloppy, epoch, siblings })
+        };
+        self.counted(Op::Put, forwarded, begun, answer.await)
+    }
+
+    /// A write of a tombstone.
+    pub async fn delete(
+        &self,
+        request: DeleteRequest,
+        within: Duration,
+        forwarded: bool,
+    ) -> Result<DeleteResponse, Failed> {
+        let begun = Instant::now();
+        let answer = async {
+            let pass = self.enter(request.key.len())?;
+            let (quorum, strict) = (request.w, request.strict);
+            let admitted = self.door.delete(request).map_err(|wrong| Failed::Status(wrong.status()))?;
+            let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
+            let WriteAnswer { context, answered, sloppy, epoch, versions } =
+                self.coordinator.write(order(admitted, terms)).await?;
+            let (answered, siblings) = (count(answered), count(versions));
+            Ok(DeleteResponse { context, answered, sloppy, epoch, siblings })
+        };
+        self.counted(Op::Delete, forwarded, begun, answer.await)
+    }
+
+    fn enter(&self, bytes: usize) -> Result<Pass, Failed> {
+        match self.life.phase() {
+            Phase::Serving => self.gate.enter(bytes).map_err(|why| Failed::Status(errors::crowded(why))),
+            Phase::Starting => Err(CoordinateError::NotServing.into()),
+            Phase::Stopping => Err(CoordinateError::Stopping.into()),
+        }
+    }
+
+    fn counted<T>(
+        &self,
+        op: Op,
+        forwarded: bool,
+        begun: Instant,
+        answer: Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let code = match &answer {
+            Ok(_) => Code::Ok,
+            Err(Failed::Status(status)) => status.code(),
+            Err(Failed::Passed(why)) => errors::status(why.clone()).code(),
+        };
+        self.metrics.ended(op, code, forwarded, begun.elapsed());
+        answer
+    }
+}
+
+fn order(admitted: Admitted, terms: Terms) -> WriteOrder {
+    let Admitted { key, context, value, write_id } = admitted;
+    WriteOrder { key, context, value, write_id, terms }
+}
+
+/// What a client is shown of a state.
+fn get_response(key: &Bytes, answer: &ReadAnswer) -> GetResponse {
+    let view = answer.state.view();
+    let sibling = |sibling: &&crate::version::Sibling| Sibling {
+        value: sibling.value.clone().unwrap_or_default(),
+        written_at_ms: sibling.written_at_ms,
+    };
+    GetResponse {
+        siblings: view.values.iter().map(sibling).collect(),
+        context: Context::encode(key, view.context),
+        answered: count(answer.answered),
+        sloppy: answer.sloppy,
+        epoch: answer.epoch,
+        tombstones: count(view.tombstones),
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

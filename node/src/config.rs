@@ -1,0 +1,174 @@
+//! The command line and environment of `dynamo-node`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::api::door::Door;
+use crate::coordinate::Patience;
+use crate::limits::RequestLimits;
+use crate::log::LogFormat;
+use crate::store;
+use crate::store::fjall::FjallOptions;
+
+/// One member of a Dynamo-style key-value store.
+///
+/// A node starts dormant. It serves as soon as a layout that names it is sent to it, by the operator or by dynamoctl.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "dynamo-node", version)]
+pub struct Config {
+    /// The pod's name, or any name that is unique in the cluster.
+    #[arg(long, env = "DYNAMO_NAME")]
+    pub name: String,
+
+    /// Where clients, peers and the operator call: gRPC.
+    #[arg(long, env = "DYNAMO_LISTEN", default_value = "0.0.0.0:7070")]
+    pub listen: SocketAddr,
+
+    /// Where /metrics, /healthz and /readyz are.
+    #[arg(long, env = "DYNAMO_HTTP", default_value = "0.0.0.0:7071")]
+    pub http: SocketAddr,
+
+    /// Where data is kept. Made if it is not there; one process at a time.
+    #[arg(long, env = "DYNAMO_DATA_DIR")]
+    pub data_dir: PathBuf,
+
+    /// A file with the cluster's token, which every call of the Admin service has to show.
+    #[arg(long, env = "DYNAMO_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: PathBuf,
+
+    /// How logs are written; RUST_LOG says which.
+    #[arg(long, env = "DYNAMO_LOG", value_enum, default_value = "json")]
+    pub log: LogFormat,
+
+    /// Longest value, in bytes.
+    #[arg(long, env = "DYNAMO_MAX_VALUE_BYTES", default_value_t = 1 << 20,
+          value_parser = clap::value_parser!(u64).range(1..=16 << 20))]
+    pub max_value_bytes: u64,
+
+    /// Versions that a key may hold after a put; more are refused until a write settles them.
+    #[arg(long, env = "DYNAMO_MAX_SIBLINGS", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_siblings: u64,
+
+    /// Bytes that the versions of one key may have together after a put.
+    #[arg(long, env = "DYNAMO_MAX_SIBLING_BYTES", default_value_t = 16 << 20,
+          value_parser = clap::value_parser!(u64).range(1..=32 << 20))]
+    pub max_sibling_bytes: u64,
+
+    /// No request takes longer than this, in ms, whatever its client says.
+    #[arg(long, env = "DYNAMO_REQUEST_TIMEOUT_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub request_timeout_ms: u64,
+
+    /// A member that has not answered a write after this, in ms, is replaced by a stand-in with a hint.
+    #[arg(long, env = "DYNAMO_HANDOFF_TIMEOUT_MS", default_value_t = 500,
+          value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub handoff_timeout_ms: u64,
+
+    /// After this, in ms, a read asks one member more.
+    #[arg(long, env = "DYNAMO_HEDGE_TIMEOUT_MS", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub hedge_timeout_ms: u64,
+
+    /// Requests that may be under way; more are refused at once.
+    #[arg(long, env = "DYNAMO_MAX_REQUESTS", default_value_t = 4096,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub max_requests: u64,
+
+    /// Bytes of keys and values that may be under way; more are refused at once.
+    #[arg(long, env = "DYNAMO_MAX_REQUEST_BYTES", default_value_t = 256 << 20,
+          value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub max_request_bytes: u64,
+
+    /// Memory for blocks read from disk, in bytes.
+    #[arg(long, env = "DYNAMO_CACHE_BYTES", default_value_t = 64 << 20)]
+    pub cache_bytes: u64,
+
+    /// Bytes kept free on the volume; writes are refused below. A twentieth of the volume if not given, within 128 MiB
+    /// and 4 GiB.
+    #[arg(long, env = "DYNAMO_RESERVE_BYTES")]
+    pub reserve_bytes: Option<u64>,
+
+    /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit.
+    #[arg(long, env = "DYNAMO_REBALANCE_MAX_BYTES_PER_SECOND", default_value_t = 0)]
+    pub rebalance_max_bytes_per_second: u64,
+
+    /// Between two rounds of anti-entropy, in ms.
+    #[arg(long, env = "DYNAMO_ANTI_ENTROPY_INTERVAL_MS", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(10..))]
+    pub anti_entropy_interval_ms: u64,
+}
+
+impl Config {
+    /// The longest that a request may take.
+    pub const fn request_cap(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How patient a coordinator is.
+    pub const fn patience(&self) -> Patience {
+        Patience {
+            handoff: Duration::from_millis(self.handoff_timeout_ms),
+            hedge: Duration::from_millis(self.hedge_timeout_ms),
+        }
+    }
+
+    /// Between two rounds of anti-entropy.
+    pub const fn anti_entropy_interval(&self) -> Duration {
+        Duration::from_millis(self.anti_entropy_interval_ms)
+    }
+
+    /// What requests have to be like.
+    pub fn door(&self) -> Door {
+        Door { max_value: size(self.max_value_bytes) }
+    }
+
+    /// What a coordinator admits.
+    pub fn key_limits(&self) -> store::Limits {
+        store::Limits { siblings: size(self.max_siblings), bytes: size(self.max_sibling_bytes) }
+    }
+
+    /// What may be under way.
+    pub fn request_limits(&self) -> RequestLimits {
+        RequestLimits { requests: size(self.max_requests), bytes: size(self.max_request_bytes) }
+    }
+
+    /// How the store is opened.
+    pub const fn store(&self) -> FjallOptions {
+        FjallOptions { cache_bytes: self.cache_bytes, reserve_bytes: self.reserve_bytes }
+    }
+}
+
+fn size(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    const NEEDED: [&str; 4] = ["dynamo-node", "--name=a", "--data-dir=d", "--admin-token-file=t"];
+
+    #[test]
+    fn the_command_line_is_sound_and_the_defaults_are_the_designs() {
+        Config::command().debug_assert();
+        let config = Config::try_parse_from(NEEDED).unwrap();
+        assert_eq!(config.door(), Door::default());
+        assert_eq!(config.key_limits(), store::Limits::default());
+        assert_eq!(config.patience(), Patience::default());
+        assert_eq!(config.request_limits(), RequestLimits::default());
+        assert_eq!(config.request_cap(), Duration::from_secs(10));
+        assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));
+    }
+
+    #[test]
+    fn limits_that_cannot_work_are_refused() {
+        for bad in ["--max-value-bytes=0", "--max-value-bytes=99999999", "--request-timeout-ms=0", "--listen=x"] {
+            assert!(Config::try_parse_from(NEEDED.iter().chain([&bad])).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Logs: one line an event, JSON for machines or text for people, filtered by RUST_LOG.
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Sends logs to standard error, in this format. What RUST_LOG does not say otherwise is logged from `info` up.
+pub fn start(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    // Only a second call fails, and then the first one's format stays.
+    let _ = match format {
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        }
+        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+    };
+}

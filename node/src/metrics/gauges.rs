@@ -1,0 +1,108 @@
+//! What is read off when figures are asked for: the store, the peers, the layout, the move in progress.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::layout::Layouts;
+use crate::limits::Gate;
+use crate::peer::Peers;
+use crate::phase::Life;
+use crate::store::{Committer, Local};
+use crate::transfer::Progress;
+
+/// Everything that can be read off.
+#[derive(Debug)]
+pub struct Gauges {
+    /// The commit thread.
+    pub committer: Committer,
+    /// What is stored.
+    pub local: Local,
+    /// What this node goes by.
+    pub layouts: Layouts,
+    /// The other members.
+    pub peers: Peers,
+    /// Clients' requests.
+    pub gate: Gate,
+    /// Whether this node is ready.
+    pub life: Life,
+    /// What is being copied.
+    pub progress: Progress,
+}
+
+struct Sheet<'a>(DescriptorEncoder<'a>);
+
+impl Sheet<'_> {
+    fn write(&mut self, name: &str, help: &str, kind: MetricType, metric: &impl EncodeMetric) -> fmt::Result {
+        metric.encode(self.0.encode_descriptor(name, help, None, kind)?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.write(name, help, MetricType::Gauge, &ConstGauge::new(value))
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.write(name, help, MetricType::Counter, &ConstCounter::new(value))
+    }
+}
+
+impl Gauges {
+    fn store(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let (waiting, bytes) = self.committer.depth();
+        sheet.counter("commits", "Batches written", self.committer.last_commit())?;
+        sheet.counter("synced_commits", "The last batch that is on disk", self.committer.last_synced())?;
+        sheet.gauge("commit_queue_operations", "Operations that wait for the disk", wide(waiting))?;
+        sheet.gauge("commit_queue_bytes", "Bytes that wait for the disk", wide(bytes))?;
+        // A store that cannot be read has said so elsewhere; the other figures are still worth having.
+        let Ok(summaries) = self.local.summaries() else { return Ok(()) };
+        let keys = summaries.iter().map(|(_, summary)| summary.keys).sum();
+        let bytes = summaries.iter().map(|(_, summary)| summary.bytes).sum();
+        sheet.gauge("keys", "Keys stored, deleted ones that are not reaped included", keys)?;
+        sheet.gauge("stored_bytes", "Bytes of keys and states stored", bytes)
+    }
+
+    fn layout(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        sheet.gauge("ready", "1 if this node serves", self.life.is_ready().into())?;
+        let Some(standing) = self.layouts.current() else { return Ok(()) };
+        sheet.gauge("layout_epoch", "Epoch of the layout record", standing.record.stamp().epoch)?;
+        let step = standing.record.step() as u64 + 1;
+        sheet.gauge("layout_step", "1 proposed, 2 frozen, 3 switched, 4 committed", step)?;
+        sheet.gauge("layout_acknowledged", "1 if the step is acknowledged", standing.acked.into())?;
+        sheet.gauge("partitions_held", "Partitions held here", wide(standing.held.len()))?;
+        let Some(moved) = self.progress.report(standing.stamp()) else { return Ok(()) };
+        let help = "Partitions that the target gives this node";
+        sheet.gauge("target_partitions_wanted", help, moved.partitions_wanted.into())?;
+        let help = "Of those, how many are synced";
+        sheet.gauge("target_partitions_synced", help, moved.partitions_synced.into())?;
+        sheet.gauge("target_bytes_wanted", "Bytes to be copied for the target", moved.bytes_wanted)?;
+        sheet.gauge("target_bytes_pulled", "Of those, how many have come", moved.bytes_pulled)
+    }
+
+    fn requests(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let help = "Clients' requests under way, repairs behind them included";
+        sheet.gauge("requests_under_way", help, wide(self.gate.under_way()))?;
+        sheet.gauge("peers", "Other members that are dialled", wide(self.peers.dialled()))?;
+        sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
+        let (messages, bytes) = self.peers.depth();
+        sheet.gauge("peer_queue_messages", "Requests that wait to be sent to members", wide(messages))?;
+        sheet.gauge("peer_queue_bytes", "Bytes that wait to be sent to members", wide(bytes))
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut sheet = Sheet(encoder);
+        self.store(&mut sheet)?;
+        self.layout(&mut sheet)?;
+        self.requests(&mut sheet)
+    }
+}
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,165 @@
+//! The two servers of a node: gRPC, and HTTP for figures and probes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamo_proto::v1::admin_server::AdminServer;
+use dynamo_proto::v1::kv_server::KvServer;
+use dynamo_proto::v1::replica_server::ReplicaServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::error::StartError;
+use crate::api::admin::AdminService;
+use crate::api::admission::Admission;
+use crate::api::http;
+use crate::api::kv::KvService;
+use crate::api::metrics::ApiMetrics;
+use crate::api::record::RecordText;
+use crate::api::replica::{ReplicaParts, ReplicaService};
+use crate::api::requests::Requests;
+use crate::api::token::TokenGuard;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::coordinate::Coordinator;
+use crate::layout::Layouts;
+use crate::limits::Gate;
+use crate::metrics::Metrics;
+use crate::peer::{Bounds, MAX_FRAME, Network, Voice};
+use crate::phase::Life;
+use crate::store::{Committer, Local, Store};
+use crate::transfer::{Exchange, Progress};
+
+/// What a message may have beside its value: key, context, framing.
+const AROUND_A_VALUE: usize = 1 << 20;
+
+/// Clients and peers whose machine has gone are noticed after both of these together.
+const PING_EVERY: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the servers are made of.
+pub(super) struct Services<'a> {
+    pub config: &'a Config,
+    pub token: TokenGuard,
+    pub life: Life,
+    pub gate: Gate,
+    pub coordinator: Coordinator,
+    pub layouts: Layouts,
+    pub network: Arc<dyn Network>,
+    pub committer: Committer,
+    pub local: Local,
+    pub store: Arc<dyn Store>,
+    pub voice: Arc<Voice>,
+    pub clock: Arc<dyn Clock>,
+    pub bounds: Bounds,
+    pub exchange: Exchange,
+    pub progress: Progress,
+    pub metrics: Arc<Metrics>,
+    pub text: RecordText,
+}
+
+/// A server, by the name that its end is told under.
+pub(super) type Served = (&'static str, JoinHandle<Result<(), String>>);
+
+impl Services<'_> {
+    /// Serves on both listeners until `stopped` becomes true.
+    pub(super) fn serve(
+        self,
+        grpc: TcpListener,
+        http_listener: TcpListener,
+        stopped: &watch::Receiver<bool>,
+        tasks: &mut Vec<JoinHandle<()>>,
+    ) -> Result<Vec<Served>, StartError> {
+        let requests = Requests {
+            coordinator: self.coordinator,
+            gate: self.gate,
+            life: self.life.clone(),
+            door: self.config.door(),
+            metrics: self.metrics.register(ApiMetrics::register),
+        };
+        let admission =
+            Admission::new(self.layouts.clone(), self.network, self.life.clone(), self.text.clone());
+        let cap = self.config.request_cap();
+        let kv = KvService::new(requests.clone(), self.layouts.clone(), self.text, cap);
+        let replica = ReplicaService::new(ReplicaParts {
+            admission,
+            layouts: self.layouts,
+            committer: self.committer,
+            local: self.local,
+            store: self.store,
+            requests,
+            voice: self.voice,
+            clock: self.clock,
+            bounds: self.bounds,
+        });
+        let admin = AdminService::new(self.exchange, self.progress, self.config.name.clone(), SystemClock);
+        let token = self.token;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        tasks.push(tokio::spawn(report_health(health, self.life.clone())));
+
+        let largest = self.config.door().max_value + AROUND_A_VALUE;
+        let router = Server::builder()
+            .http2_keepalive_interval(Some(PING_EVERY))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(16 << 20)
+            .add_service(KvServer::new(kv).max_decoding_message_size(largest))
+            .add_service(
+                ReplicaServer::new(replica)
+                    .max_decoding_message_size(MAX_FRAME)
+                    .max_encoding_message_size(MAX_FRAME),
+            )
+            .add_service(AdminServer::with_interceptor(admin, move |request| token.check(request)))
+            .add_service(health_service)
+            .add_service(reflection()?);
+        let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
+        let stop = stopped.clone();
+        let grpc = tokio::spawn(async move {
+            router.serve_with_incoming_shutdown(incoming, until(stop)).await.map_err(|why| why.to_string())
+        });
+
+        let routes = http::routes(self.life, self.metrics);
+        let stop = stopped.clone();
+        let http = tokio::spawn(async move {
+            let served = axum::serve(http_listener, routes).with_graceful_shutdown(until(stop));
+            served.await.map_err(|why| why.to_string())
+        });
+        Ok(vec![("gRPC", grpc), ("HTTP", http)])
+    }
+}
+
+/// What a person with grpcurl sees.
+fn reflection() -> Result<
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
+    StartError,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(dynamo_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|why| StartError::Reflection(why.to_string()))
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that has gone stops it as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Says SERVING exactly while the node is ready.
+async fn report_health(health: HealthReporter, life: Life) {
+    let mut seen = life.seen();
+    loop {
+        let ready = life.is_ready();
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        health.set_service_status("", status).await;
+        health.set_service_status("dynamo.v1.Kv", status).await;
+        if !life.changed(&mut seen).await {
+            return;
+        }
+    }
+}
