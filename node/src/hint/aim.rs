@@ -41,7 +41,8 @@ pub fn aim(
     up: impl Fn(NodeId) -> bool,
 ) -> Aim {
     let view = standing.view();
-    let living = || view.holders(partition).map(|member| member.node_id).filter(|node| !standing.is_lost(node));
+    let living =
+        || view.holders(partition).map(|member| member.node_id).filter(|node| !standing.is_lost(node));
     let others = || living().filter(|node| *node != standing.me && *node != target);
     let target_holds = living().any(|node| node == target);
     if target == standing.me || others().next().is_none() && !target_holds {
@@ -62,3 +63,7 @@ pub fn aim(
     let enough = usize::from(standing.record.quorum().w).min(living().count());
     if leaving && ready.len() >= enough { Aim::PassOn(ready) } else { Aim::Stay }
 }
+
+#[cfg(test)]
+#[path = "aim_tests.rs"]
+mod tests;

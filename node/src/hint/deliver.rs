@@ -37,6 +37,8 @@ pub struct Deliverer {
     pace: Pace,
     metrics: HintMetrics,
     queue: Queue,
+    /// Who was owed something at the last turn; nothing before the first.
+    owed: Option<BTreeSet<NodeId>>,
     begun: Instant,
     layouts: watch::Receiver<Option<Arc<Standing>>>,
     peers: watch::Receiver<u64>,
@@ -46,7 +48,16 @@ impl Deliverer {
     /// A deliverer that keeps to `pace` and counts in `metrics`. What an earlier process left is found at the first turn.
     pub fn new(exchange: Exchange, pace: Pace, metrics: HintMetrics) -> Self {
         let (layouts, peers) = (exchange.layouts.subscribe(), exchange.network.watch_up());
-        Self { exchange, pace, metrics, queue: Queue::default(), begun: Instant::now(), layouts, peers }
+        Self {
+            exchange,
+            pace,
+            metrics,
+            queue: Queue::default(),
+            owed: None,
+            begun: Instant::now(),
+            layouts,
+            peers,
+        }
     }
 
     async fn pass(&mut self) -> Result<Turn, ExchangeError> {
@@ -54,12 +65,17 @@ impl Deliverer {
         let standing = self.layouts.borrow_and_update().clone();
         let local = self.exchange.local.clone();
         let counts = blocking(move || local.hint_counts().map_err(ExchangeError::from)).await?;
-        self.metrics.waiting(&counts);
+        let owed: BTreeSet<NodeId> = counts.iter().map(|count| count.target).collect();
+        if self.owed.is_none() && !counts.is_empty() {
+            let hints: u64 = counts.iter().map(|count| count.hints).sum();
+            tracing::info!(hints, members = owed.len(), "found hints of an earlier process");
+        }
+        let before = self.owed.replace(owed.clone()).unwrap_or_default();
+        self.metrics.waiting(&before, &counts);
         let Some(standing) = standing.filter(|standing| !standing.retired) else {
             return Ok(Turn::Idle(POLL));
         };
         let rules = Rules { stamp: standing.stamp(), leaving: leaves(&standing) };
-        let owed: BTreeSet<NodeId> = counts.iter().map(|count| count.target).collect();
         let network = Arc::clone(&self.exchange.network);
         let batches = self.queue.due(self.begun.elapsed(), rules, &owed, |node| network.is_up(node));
         if batches.is_empty() {
@@ -107,7 +123,8 @@ impl Deliverer {
             ExchangeError::Passed(_) => Outcome::Passed,
             ExchangeError::Peer(why) if why.is_old_layout() => Outcome::Passed,
             ExchangeError::Peer(PeerError::Refused(Refused {
-                reason: Reason::NotHolder | Reason::Invalid, ..
+                reason: Reason::NotHolder | Reason::Invalid,
+                ..
             })) => {
                 if alone {
                     self.metrics.refused();
@@ -115,8 +132,12 @@ impl Deliverer {
                 }
                 Outcome::Refused(last)
             }
-            why => {
+            ExchangeError::Peer(why) => {
                 tracing::debug!(%target, %why, "hints are tried again later");
+                Outcome::Failed
+            }
+            why => {
+                tracing::warn!(%target, %why, "hints are tried again later");
                 Outcome::Failed
             }
         }
@@ -174,8 +195,9 @@ impl Work<'_> {
         let add = |node| AddHint { key: key.clone(), hint: StandIn { target: node, since_ms } };
         try_join_all(to.into_iter().map(|node| submit(committer, add(node)))).await?;
         if let Some(to) = moved {
-            submit(committer, MoveHint { key, from: target, to }).await?;
-            self.worker.metrics.owed_to_others();
+            if submit(committer, MoveHint { key, from: target, to }).await? {
+                self.worker.metrics.owed_to_others();
+            }
         }
         Ok(())
     }
@@ -195,9 +217,8 @@ impl Work<'_> {
     async fn pass_on(&self, to: &[NodeId], entries: Vec<KeyAndState>) -> Result<u64, ExchangeError> {
         let (bytes, hashes) = (bytes_of(&entries), hashes(&entries));
         let stamp = self.entered.stamp();
-        let pushes = to.iter().map(|node| {
-            self.worker.exchange.push(*node, entries.clone(), Some(self.target), stamp)
-        });
+        let pushes =
+            to.iter().map(|node| self.worker.exchange.push(*node, entries.clone(), Some(self.target), stamp));
         try_join_all(pushes).await?;
         let gone = self.remove(hashes).await?;
         self.worker.metrics.passed_on(gone);

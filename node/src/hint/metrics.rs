@@ -1,5 +1,7 @@
 //! How many hints there are, how old the oldest is, and what became of the others.
 
+use std::collections::BTreeSet;
+
 use dynamo_ring::NodeId;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -44,14 +46,25 @@ impl HintMetrics {
             oldest,
         );
         registry.register("hints_delivered", "Hints whose target has the state on its disk", delivered);
-        registry.register("hints_reaimed", "Hints whose key has other holders now, who are owed it", owed_to_others);
-        registry.register("hints_passed_on", "Hints given to other members because this one leaves", passed_on);
+        registry.register(
+            "hints_reaimed",
+            "Hints whose key has other holders now, who are owed it",
+            owed_to_others,
+        );
+        registry.register(
+            "hints_passed_on",
+            "Hints given to other members because this one leaves",
+            passed_on,
+        );
         registry.register("hints_refused", "Deliveries of one hint that its target did not take", refused);
         metrics
     }
 
-    pub(super) fn waiting(&self, counts: &[HintCount]) {
-        self.waiting.clear();
+    /// `shown` are the members of the last call. A series goes only when its member is owed nothing more.
+    pub(super) fn waiting(&self, shown: &BTreeSet<NodeId>, counts: &[HintCount]) {
+        for target in shown.iter().filter(|target| counts.iter().all(|count| count.target != **target)) {
+            self.waiting.remove(&Owed::of(*target));
+        }
         for count in counts {
             self.waiting.get_or_create(&Owed::of(count.target)).set(signed(count.hints));
         }

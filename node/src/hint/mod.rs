@@ -18,6 +18,11 @@ pub mod deliver;
 pub mod metrics;
 pub mod queue;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use aim::Aim;
 pub use deliver::Deliverer;
 pub use metrics::HintMetrics;

@@ -15,8 +15,13 @@ use crate::store::HintKey;
 
 /// Rest after a pass that left hints behind, and the first rest after a failure.
 pub const AGAIN: Duration = Duration::from_secs(1);
-/// The longest rest, after failures and for members that are down.
+/// The longest rest after failures.
 pub const REST: Duration = Duration::from_secs(60);
+/// Rest after a pass for a member that is down. Whatever changes what can be done begins a pass anyway; this is for a
+/// hint that was made under a layout that had just passed.
+pub const DOWN: Duration = Duration::from_secs(600);
+/// The same at a node that is to be rid of its hints, and waits for members that can take them.
+pub const LEAVING: Duration = Duration::from_secs(5);
 
 /// What the aims of all hints depend on, but for who is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +95,8 @@ impl Queue {
             line.up = is_up;
         }
         let due = self.lines.iter().filter(|(_, line)| line.due <= now);
-        due.map(|(target, line)| Batch { target: *target, after: line.after.clone(), alone: line.alone }).collect()
+        due.map(|(target, line)| Batch { target: *target, after: line.after.clone(), alone: line.alone })
+            .collect()
     }
 
     /// How long nothing will be due, unless a member comes back, the layout changes or a hint is made.
@@ -109,8 +115,11 @@ impl Queue {
                 line.due = now;
             }
             Outcome::End => {
-                // Nobody waits for a member that is down, except a node that cannot leave before its hints have.
-                let rest = if line.up || leaving { AGAIN } else { REST };
+                let rest = match (line.up, leaving) {
+                    (true, _) => AGAIN,
+                    (false, true) => LEAVING,
+                    (false, false) => DOWN,
+                };
                 *line = Line { due: now + rest, ..Line::begin(line.up, now) };
             }
             Outcome::Failed => {
@@ -120,7 +129,9 @@ impl Queue {
             }
             Outcome::Passed => line.due = now + AGAIN,
             Outcome::Refused(last) if line.alone => {
+                // Found it: those after it go together again.
                 line.after = Some(last);
+                line.alone = false;
                 line.due = now + AGAIN;
             }
             Outcome::Refused(_) => {
@@ -136,3 +147,7 @@ impl Line {
         Self { after: None, alone: false, up, failures: 0, due: now }
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -55,7 +55,8 @@ impl AntiEntropy {
         self.metrics.round();
         self.metrics.differing(differing.len());
         for (partition, theirs) in differing {
-            match compare_from(&self.exchange, id, peer, partition, theirs, Direction::Both, &self.pace).await {
+            match compare_from(&self.exchange, id, peer, partition, theirs, Direction::Both, &self.pace).await
+            {
                 Ok(compared) => {
                     self.metrics.moved(compared);
                     tracing::debug!(%peer, %partition, ?compared, "repaired what differed");
@@ -84,7 +85,9 @@ impl AntiEntropy {
             let mut differing = Vec::new();
             for (partition, theirs) in partitions.into_iter().zip(theirs) {
                 let ours = local.summary(partition)?;
-                differing.extend(theirs.filter(|root| ours.held && *root != ours.root).map(|root| (partition, root)));
+                differing.extend(
+                    theirs.filter(|root| ours.held && *root != ours.root).map(|root| (partition, root)),
+                );
             }
             Ok::<_, ExchangeError>(differing)
         })

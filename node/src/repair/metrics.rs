@@ -44,4 +44,9 @@ impl RepairMetrics {
         self.fetched.inc_by(compared.fetched);
         self.pushed.inc_by(compared.pushed);
     }
+
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> [u64; 5] {
+        [&self.rounds, &self.failed, &self.differing, &self.fetched, &self.pushed].map(Counter::get)
+    }
 }

@@ -13,5 +13,8 @@ pub mod anti_entropy;
 pub mod metrics;
 pub mod rota;
 
+#[cfg(test)]
+mod tests;
+
 pub use anti_entropy::AntiEntropy;
 pub use metrics::RepairMetrics;
