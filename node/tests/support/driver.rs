@@ -15,12 +15,12 @@ use super::{CLUSTER, Cluster};
 
 impl Cluster {
     /// Drives the change that stands to its end.
-    pub async fn settle(&mut self) {
+    pub(crate) async fn settle(&mut self) {
         self.drive_until(|_, next| *next == Next::Done).await;
     }
 
     /// Drives until the record and what is to be done next satisfy `done`.
-    pub async fn drive_until(&mut self, done: impl Fn(&Record, &Next) -> bool) {
+    pub(crate) async fn drive_until(&mut self, done: impl Fn(&Record, &Next) -> bool) {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let next = change::next(&self.record, &self.reports().await);
@@ -59,7 +59,7 @@ impl Cluster {
         drop(running.admin.set_layout(Request::new(request)).await);
     }
 
-    pub async fn reports(&self) -> Reports {
+    pub(crate) async fn reports(&self) -> Reports {
         let mut reports = Reports::new();
         for node in change::to_ask(&self.record) {
             let report = match self.board.get(node) {
@@ -72,7 +72,7 @@ impl Cluster {
     }
 }
 
-pub async fn status(running: &super::Running) -> NodeStatus {
+pub(crate) async fn status(running: &super::Running) -> NodeStatus {
     running.admin.status(Request::new(StatusRequest {})).await.unwrap().into_inner()
 }
 

@@ -3,50 +3,51 @@
 
 #![allow(dead_code, reason = "not every test uses everything")]
 
-pub mod driver;
-pub mod network;
-pub mod node;
+pub(crate) mod driver;
+pub(crate) mod network;
+pub(crate) mod node;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dynamo_node::coordinate::{CoordinateError, ReadOrder, Terms, WriteOrder};
+use dynamo_node::coordinate::{CoordinateError, Coordinator, ReadOrder, Terms, WriteOrder};
+use dynamo_node::limits::Gate;
 use dynamo_node::merkle::MerkleHash;
 use dynamo_node::version::VersionVector;
 use dynamo_ring::{ClusterId, Member, NodeId, Partition, Partitions, Quorum, Record, plan};
 use tokio::time::Instant;
 
-pub use network::Switchboard;
-pub use node::{Disk, Running, Settings};
+pub(crate) use network::Switchboard;
+pub(crate) use node::{Disk, Running, Settings};
 
-pub const QUORUM: Quorum = Quorum { n: 3, r: 2, w: 2 };
-pub const CLUSTER: ClusterId = ClusterId([7; 16]);
+pub(crate) const QUORUM: Quorum = Quorum { n: 3, r: 2, w: 2 };
+pub(crate) const CLUSTER: ClusterId = ClusterId([7; 16]);
 
 /// Nodes, on or off, and the record as the operator has written it.
-pub struct Cluster {
-    pub board: Arc<Switchboard>,
-    pub disks: BTreeMap<NodeId, Disk>,
-    pub record: Record,
-    pub settings: Settings,
+pub(crate) struct Cluster {
+    pub(crate) board: Arc<Switchboard>,
+    pub(crate) disks: BTreeMap<NodeId, Disk>,
+    pub(crate) record: Record,
+    pub(crate) settings: Settings,
 }
 
-pub fn node_id(i: u8) -> NodeId {
+pub(crate) fn node_id(i: u8) -> NodeId {
     NodeId([i + 1; 16])
 }
 
-pub fn member(i: u8) -> Member {
+pub(crate) fn member(i: u8) -> Member {
     Member { name: format!("cart-{i}"), node_id: node_id(i), zone: String::new(), address: format!("cart-{i}:7070") }
 }
 
-pub fn members(range: std::ops::Range<u8>) -> Vec<Member> {
+pub(crate) fn members(range: std::ops::Range<u8>) -> Vec<Member> {
     range.map(member).collect()
 }
 
 impl Cluster {
     /// So many members, formed and serving.
-    pub async fn form(count: u8, settings: Settings) -> Self {
+    pub(crate) async fn form(count: u8, settings: Settings) -> Self {
         let layout = plan::first(&members(0..count), Partitions::new(16).unwrap(), 3, CLUSTER).unwrap();
         let record = Record::first(layout, QUORUM).unwrap();
         let mut cluster = Self { board: Arc::default(), disks: BTreeMap::new(), record, settings };
@@ -58,36 +59,36 @@ impl Cluster {
     }
 
     /// Starts a node over its disk, which is new if there is none.
-    pub fn start(&mut self, i: u8) {
+    pub(crate) fn start(&mut self, i: u8) {
         let disk = self.disks.entry(node_id(i)).or_insert_with(|| Disk::new(node_id(i))).clone();
         let running = Running::start(&self.board, &disk, format!("cart-{i}"), &self.settings);
         self.board.plug(node_id(i), Arc::new(running));
     }
 
     /// Ends a node's process: its tasks are cut off wherever they are, and what its disk has not synced is gone.
-    pub async fn kill(&mut self, i: u8) {
+    pub(crate) async fn kill(&mut self, i: u8) {
         let running = self.board.unplug(node_id(i)).expect("it runs");
         running.kill(&self.disks[&node_id(i)]).await;
     }
 
-    pub fn node(&self, i: u8) -> Arc<Running> {
+    pub(crate) fn node(&self, i: u8) -> Arc<Running> {
         self.board.get(node_id(i)).expect("it runs")
     }
 }
 
 /// Writes a key through any node that will have it, until it is acknowledged.
-pub async fn put(board: &Switchboard, key: &str, value: &[u8]) {
+pub(crate) async fn put(board: &Switchboard, key: &str, value: &[u8]) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        for node in board.running() {
+        for (coordinator, gate) in coordinators(board) {
             let order = WriteOrder {
                 key: Bytes::copy_from_slice(key.as_bytes()),
                 context: VersionVector::new(),
                 value: Some(Bytes::copy_from_slice(value)),
                 write_id: None,
-                terms: terms(&node),
+                terms: terms(&gate),
             };
-            match node.coordinator.write(order).await {
+            match coordinator.write(order).await {
                 Ok(_) => return,
                 Err(why) => assert!(Instant::now() < until, "{key} is not taken: {why}"),
             }
@@ -97,13 +98,13 @@ pub async fn put(board: &Switchboard, key: &str, value: &[u8]) {
 }
 
 /// Reads a key through a node that serves it: the values that stand.
-pub async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
+pub(crate) async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        for node in board.running() {
+        for (coordinator, gate) in coordinators(board) {
             let key = Bytes::copy_from_slice(key.as_bytes());
-            let order = ReadOrder { key, allow_partial: false, terms: terms(&node) };
-            match node.coordinator.read(order).await {
+            let order = ReadOrder { key: key.clone(), allow_partial: false, terms: terms(&gate) };
+            match coordinator.read(order).await {
                 Ok(answer) => return answer.state.values().cloned().collect(),
                 Err(CoordinateError::NotServing) => {}
                 Err(why) => assert!(Instant::now() < until, "{key:?} cannot be read: {why}"),
@@ -113,14 +114,19 @@ pub async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
     }
 }
 
-fn terms(node: &Running) -> Terms {
-    let pass = node.gate.enter(1).expect("the gate is wide");
+/// Without the processes they belong to, so that a node can be killed under a request.
+fn coordinators(board: &Switchboard) -> Vec<(Coordinator, Gate)> {
+    board.running().iter().map(|node| (node.coordinator.clone(), node.gate.clone())).collect()
+}
+
+fn terms(gate: &Gate) -> Terms {
+    let pass = gate.enter(1).expect("the gate is wide");
     Terms { quorum: None, strict: true, forwarded: false, until: Instant::now() + Duration::from_secs(10), pass }
 }
 
 impl Cluster {
     /// Waits until all holders of each partition have the same root, and nothing else is held anywhere.
-    pub async fn expect_equal_roots(&self) {
+    pub(crate) async fn expect_equal_roots(&self) {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             match self.difference() {
@@ -154,7 +160,7 @@ impl Cluster {
     }
 
     /// Every partition's keys at one of its holders, together.
-    pub fn keys(&self) -> u64 {
+    pub(crate) fn keys(&self) -> u64 {
         let stable = self.record.stable();
         let keys = |p: Partition| {
             let owner = stable.owner(p).map(|member| member.node_id);

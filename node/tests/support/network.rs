@@ -1,6 +1,7 @@
 //! A network of direct calls. What a node answers is what the Replica service answers: membership, fence, guard, store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -24,55 +25,58 @@ use tokio::sync::watch;
 use super::node::Running;
 
 /// Who runs, and who asked for what.
-pub struct Switchboard {
+pub(crate) struct Switchboard {
     nodes: Mutex<BTreeMap<NodeId, Arc<Running>>>,
     up: watch::Sender<u64>,
+    processes: AtomicU64,
     /// Every pull that was asked for: by whom, of whom, what.
-    pub pulls: Mutex<Vec<(NodeId, NodeId, PullRequest)>>,
+    pub(crate) pulls: Mutex<Vec<(NodeId, NodeId, PullRequest)>>,
 }
 
 impl Default for Switchboard {
     fn default() -> Self {
-        Self { nodes: Mutex::default(), up: watch::Sender::new(0), pulls: Mutex::default() }
+        Self { nodes: Mutex::default(), up: watch::Sender::new(0), processes: AtomicU64::new(0), pulls: Mutex::default() }
     }
 }
 
 impl Switchboard {
-    pub fn plug(&self, node: NodeId, running: Arc<Running>) {
+    pub(crate) fn plug(&self, node: NodeId, running: Arc<Running>) {
         self.nodes.lock().unwrap().insert(node, running);
         self.up.send_modify(|changes| *changes += 1);
     }
 
-    pub fn unplug(&self, node: NodeId) -> Option<Arc<Running>> {
+    pub(crate) fn unplug(&self, node: NodeId) -> Option<Arc<Running>> {
         let running = self.nodes.lock().unwrap().remove(&node);
         self.up.send_modify(|changes| *changes += 1);
         running
     }
 
-    pub fn get(&self, node: NodeId) -> Option<Arc<Running>> {
+    pub(crate) fn get(&self, node: NodeId) -> Option<Arc<Running>> {
         self.nodes.lock().unwrap().get(&node).cloned()
     }
 
-    pub fn running(&self) -> Vec<Arc<Running>> {
+    pub(crate) fn running(&self) -> Vec<Arc<Running>> {
         self.nodes.lock().unwrap().values().cloned().collect()
     }
 }
 
-/// One node's way to the others.
-pub struct Wire {
+/// One process's way to the others.
+pub(crate) struct Wire {
     me: NodeId,
+    pub(crate) process: u64,
     board: Weak<Switchboard>,
 }
 
 impl Wire {
-    pub fn new(me: NodeId, board: Weak<Switchboard>) -> Self {
-        Self { me, board }
+    pub(crate) fn new(me: NodeId, board: &Arc<Switchboard>) -> Self {
+        let process = board.processes.fetch_add(1, Ordering::Relaxed);
+        Self { me, process, board: Arc::downgrade(board) }
     }
 
     fn reach(&self, node: NodeId) -> Option<Arc<Running>> {
         let board = self.board.upgrade()?;
-        // A node that was cut off reaches nobody either.
-        board.get(self.me)?;
+        // A process that was cut off reaches nobody, also when its node runs again.
+        board.get(self.me).filter(|me| me.process == self.process)?;
         board.get(node)
     }
 

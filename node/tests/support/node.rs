@@ -12,6 +12,7 @@ use dynamo_node::limits::{Gate, RequestLimits};
 use dynamo_node::store::{
     CommitThread, Committer, Identity, Limits, Local, MemoryStore, QueueLimits, Store,
 };
+use dynamo_node::repair::{AntiEntropy, RepairMetrics};
 use dynamo_node::transfer::{Copier, Exchange, Giver, Pace, Progress};
 use dynamo_node::version::ActorId;
 use dynamo_node::worker;
@@ -23,34 +24,38 @@ use super::network::{Switchboard, Wire};
 
 /// What survives a process.
 #[derive(Clone)]
-pub struct Disk {
-    pub store: MemoryStore,
-    pub identity: Identity,
+pub(crate) struct Disk {
+    pub(crate) store: MemoryStore,
+    pub(crate) identity: Identity,
 }
 
 /// How nodes are started.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// For transfers; zero is no limit.
-    pub bytes_per_second: u64,
+    pub(crate) bytes_per_second: u64,
+    /// Anti-entropy runs as well. Without it, what is alike in the end is alike by writes, copies and hand-over alone.
+    pub(crate) repair: bool,
 }
 
 /// A process.
-pub struct Running {
-    pub layouts: Layouts,
-    pub local: Local,
-    pub committer: Committer,
-    pub store: Arc<dyn Store>,
-    pub coordinator: Coordinator,
-    pub admin: AdminService<SystemClock>,
-    pub gate: Gate,
+pub(crate) struct Running {
+    pub(crate) layouts: Layouts,
+    pub(crate) local: Local,
+    pub(crate) committer: Committer,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) admin: AdminService<SystemClock>,
+    pub(crate) gate: Gate,
+    /// Tells this process from earlier ones of the node.
+    pub(crate) process: u64,
     thread: CommitThread,
     tasks: Vec<JoinHandle<()>>,
     _stop: watch::Sender<bool>,
 }
 
 impl Disk {
-    pub fn new(node_id: NodeId) -> Self {
+    pub(crate) fn new(node_id: NodeId) -> Self {
         let store = MemoryStore::new();
         let actor = ActorId(u64::from(node_id.0[0]));
         let identity = Identity::establish(&store, Identity { node_id, actor, cluster_id: None }).unwrap();
@@ -59,14 +64,14 @@ impl Disk {
 }
 
 impl Running {
-    pub fn start(board: &Arc<Switchboard>, disk: &Disk, name: String, settings: &Settings) -> Self {
+    pub(crate) fn start(board: &Arc<Switchboard>, disk: &Disk, name: String, settings: &Settings) -> Self {
         let store: Arc<dyn Store> = Arc::new(disk.store.clone());
         let local = Local::new(Arc::clone(&store));
         let (committer, thread) =
             Committer::start(Arc::clone(&store), Limits::default(), QueueLimits::default()).unwrap();
         let me = disk.identity.node_id;
         let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), me).unwrap();
-        let wire = Arc::new(Wire::new(me, Arc::downgrade(board)));
+        let wire = Arc::new(Wire::new(me, board));
         let exchange = Exchange {
             network: wire.clone(),
             local: local.clone(),
@@ -77,29 +82,35 @@ impl Running {
         let (pace, progress) = (Pace::new(settings.bytes_per_second), Progress::default());
         let copier = Copier::new(exchange.clone(), pace.clone(), progress.clone());
         let giver = Giver::new(exchange.clone(), pace.clone());
-        let deliverer = Deliverer::new(exchange.clone(), pace, HintMetrics::default());
-        let tasks = vec![
+        let deliverer = Deliverer::new(exchange.clone(), pace.clone(), HintMetrics::default());
+        let often = Duration::from_millis(200);
+        let repairer = AntiEntropy::new(exchange.clone(), pace, RepairMetrics::default(), often);
+        let mut tasks = vec![
             tokio::spawn(keeper.run()),
             worker::spawn(copier, stop.clone()),
             worker::spawn(giver, stop.clone()),
-            worker::spawn(deliverer, stop),
+            worker::spawn(deliverer, stop.clone()),
         ];
+        if settings.repair {
+            tasks.push(worker::spawn(repairer, stop));
+        }
         let coordinator = Coordinator::new(Parts {
             layouts: layouts.clone(),
             committer: committer.clone(),
             local: local.clone(),
-            network: wire,
+            network: wire.clone(),
             clock: Arc::new(SystemClock),
-            patience: Patience { handoff: Duration::from_secs(5), hedge: Duration::from_millis(500) },
+            patience: Patience { handoff: Duration::from_millis(500), hedge: Duration::from_millis(100) },
             metrics: CoordinateMetrics::default(),
         });
         let admin = AdminService::new(exchange, progress, name, SystemClock);
         let gate = Gate::new(RequestLimits::default());
-        Self { layouts, local, committer, store, coordinator, admin, gate, thread, tasks, _stop: stopper }
+        let process = wire.process;
+        Self { layouts, local, committer, store, coordinator, admin, gate, process, thread, tasks, _stop: stopper }
     }
 
     /// Cuts everything off, and loses what was not synced.
-    pub async fn kill(self: Arc<Self>, disk: &Disk) {
+    pub(crate) async fn kill(self: Arc<Self>, disk: &Disk) {
         self.tasks.iter().for_each(JoinHandle::abort);
         // Whoever was in the middle of a call lets go of the process.
         let mut running = self;
