@@ -8,6 +8,7 @@
 //! | [`controller`] | what to do next, and doing it |
 //! | [`crd`] | the definition of the resource, as files |
 //! | [`names`] | what everything is called |
+//! | [`nodeclient`] | asking one member |
 //! | [`quantity`] | quantities as Kubernetes writes them |
 
 pub mod api;
@@ -15,6 +16,7 @@ pub mod build;
 pub mod controller;
 pub mod crd;
 pub mod names;
+pub mod nodeclient;
 pub mod quantity;
 
 #[cfg(test)]

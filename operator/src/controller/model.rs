@@ -245,7 +245,7 @@ impl World {
                 }
                 true
             }
-            Step::Retire { ordinal, node_id } => {
+            Step::Retire { ordinal, node_id, .. } => {
                 let up = self.pods.get(&ordinal).is_some_and(|pod| pod.up);
                 up && self.node_mut(ordinal).is_some_and(|node| node.retire(node_id))
             }

@@ -21,7 +21,7 @@ pub mod volumes;
 use std::fmt;
 
 use dynamo_ring::change::Waiting;
-use dynamo_ring::{NodeId, Record};
+use dynamo_ring::{ClusterId, NodeId, Record};
 
 use super::observed::{LayoutSeen, Observed, Version};
 use super::validate::Desired;
@@ -69,6 +69,8 @@ pub enum Step {
     Retire {
         /// Its ordinal.
         ordinal: u32,
+        /// Of its data directory.
+        cluster_id: ClusterId,
         /// Who is meant: another member behind the same name refuses.
         node_id: NodeId,
     },

@@ -60,7 +60,10 @@ fn an_n_that_yaml_took_for_false_counts_all_the_same() {
 
 #[test]
 fn a_quorum_larger_than_n_is_refused() {
-    assert!(refused(&with("spec.replication", json!({"w": 4}))).contains("spec.replication.w must not be above n"));
+    assert!(
+        refused(&with("spec.replication", json!({"w": 4})))
+            .contains("spec.replication.w must not be above n")
+    );
     assert!(refused(&with("spec.replication", json!({"n": 1, "w": 1}))).contains("lower r"));
 }
 

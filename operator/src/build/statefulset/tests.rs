@@ -79,7 +79,9 @@ fn the_whole_object() {
               volumes:
               - {name: token, secret: {secretName: cart-token, defaultMode: 288}}
           volumeClaimTemplates:
-          - metadata: {name: data, labels: *labels}
+          - apiVersion: v1
+            kind: PersistentVolumeClaim
+            metadata: {name: data, labels: *labels}
             spec:
               accessModes: [ReadWriteOnce]
               resources: {requests: {storage: 10Gi}}

@@ -217,7 +217,8 @@ impl Lane<'_> {
         let mut behind = Vec::new();
         for (ordinal, node_id) in self.with_ordinals(ids) {
             if knows(&node_id) {
-                plan.steps.push(Step::Retire { ordinal, node_id });
+                let cluster_id = self.record.cluster_id();
+                plan.steps.push(Step::Retire { ordinal, cluster_id, node_id });
             } else {
                 behind.push((ordinal, node_id));
             }

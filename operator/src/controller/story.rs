@@ -1,0 +1,196 @@
+//! The story of a change, as Events: what `kubectl describe` shows. Told once a step has succeeded, from what it did.
+
+use dynamo_ring::{Fate, Record, Step as Phase, plan as placement};
+use kube::runtime::events::EventType;
+
+use super::observed::Observed;
+use super::plan::{Step, Why};
+use crate::names::Names;
+
+/// One sentence of the story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tale {
+    /// Whether a person should look.
+    pub type_: EventType,
+    /// One word.
+    pub reason: &'static str,
+    /// The sentence.
+    pub note: String,
+}
+
+/// What a step that has succeeded is worth telling. Steps that are repeated until they take hold are not.
+pub fn tell(step: &Step, observed: &Observed, names: &Names) -> Vec<Tale> {
+    let normal = |reason, note| vec![Tale { type_: EventType::Normal, reason, note }];
+    match step {
+        Step::CreateStatefulSet(claims) => {
+            normal("StatefulSetCreated", format!("{} pods are wanted", claims.replicas))
+        }
+        Step::ApplyStatefulSet { claims, .. } => match &observed.statefulset {
+            Some(live) if live.replicas < claims.replicas => {
+                normal("PodsAdded", format!("{} -> {} pods", live.replicas, claims.replicas))
+            }
+            Some(live) if live.replicas > claims.replicas => {
+                let note = format!(
+                    "{} -> {} pods: the members of the others have retired or were never named",
+                    live.replicas, claims.replicas
+                );
+                normal("PodsRemoved", note)
+            }
+            _ => Vec::new(),
+        },
+        Step::CreateLayout(record) => {
+            let members = record.stable().members().len();
+            let note = format!(
+                "{members} members, {} partitions, cluster {}",
+                record.stable().partitions(),
+                record.cluster_id()
+            );
+            normal("LayoutFormed", note)
+        }
+        Step::ReplaceLayout { record, .. } => {
+            observed.layout.record().map_or_else(Vec::new, |before| chapters(before, record))
+        }
+        Step::DeleteVolume { ordinal, .. } => {
+            normal("VolumeDeleted", format!("{}: its member has retired", names.claim(*ordinal)))
+        }
+        Step::Restart { ordinal, why, .. } => {
+            let why = match why {
+                Why::Template => "image or settings have changed",
+                Why::Retired => "its member has retired, and a new one is wanted in its place",
+                Why::Volume => "its volume is being deleted, and holds nothing",
+            };
+            normal("PodRestarted", format!("{}: {why}", names.pod(*ordinal)))
+        }
+        Step::MarkVolume { .. } | Step::Tell { .. } | Step::Retire { .. } => Vec::new(),
+    }
+}
+
+/// What is new in a record.
+fn chapters(before: &Record, after: &Record) -> Vec<Tale> {
+    let mut tales = Vec::new();
+    for named in after.named() {
+        let was = before.fate(&named.node_id);
+        if was == Some(named.fate) {
+            continue;
+        }
+        let note = format!("{} (node {})", named.name, named.node_id);
+        match named.fate {
+            Fate::Active => {}
+            Fate::Retired => tales.push(Tale { type_: EventType::Normal, reason: "MemberRetired", note }),
+            Fate::Lost => tales.push(Tale { type_: EventType::Warning, reason: "MemberLost", note }),
+        }
+    }
+    let epoch = after.stamp().epoch;
+    let normal = |reason, note| Tale { type_: EventType::Normal, reason, note };
+    match (before.stamp() == after.stamp(), after.step(), after.target()) {
+        (false, Phase::Proposed, Some(target)) => {
+            let (from, to) = (before.stable().members().len(), target.layout.members().len());
+            let moves = placement::moves(before.stable(), &target.layout).len();
+            let replaced = if target.replaces.is_some() { ", in place of the one before" } else { "" };
+            let note = format!(
+                "epoch {epoch}: {from} -> {to} members, {moves} replicas of partitions move{replaced}"
+            );
+            tales.push(normal("LayoutProposed", note));
+        }
+        (false, Phase::Frozen, _) => {
+            tales
+                .push(normal("LayoutFrozen", format!("epoch {epoch}: everything has arrived and is synced")));
+        }
+        (false, Phase::Switched, _) => {
+            tales.push(normal("LayoutSwitched", format!("epoch {epoch}: reads use the new layout")));
+        }
+        (false, Phase::Committed, _) => {
+            tales.push(normal("LayoutCommitted", format!("epoch {epoch}: the new layout serves alone")));
+        }
+        _ => {}
+    }
+    if before.previous().is_some() && after.previous().is_none() {
+        tales.push(normal("LayoutSettled", format!("epoch {epoch}: every old holder has handed over")));
+    }
+    tales
+}
+
+/// The partitions of which losses have left fewer copies than the writes were promised: N - W + 1 of a write quorum
+/// must live for a read of them all to be certain to meet each write.
+pub fn at_risk(record: &Record) -> Vec<u16> {
+    let quorum = record.quorum();
+    let needed = usize::from(quorum.n - quorum.w) + 1;
+    let stable = record.stable();
+    let lives = |id| record.fate(id) != Some(Fate::Lost);
+    let risky = stable.partitions().iter().filter(|p| {
+        let holders = stable.holders(*p);
+        let living = holders.filter(|m| lives(&m.node_id)).count();
+        living < needed
+    });
+    risky.map(|p| p.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::model;
+    use crate::controller::observed::{LayoutSeen, Version};
+    use crate::testing::desired;
+
+    fn told(before: &Record, after: Record) -> Vec<String> {
+        let at = Version { uid: "u".into(), resource_version: "1".into() };
+        let layout = LayoutSeen::Present {
+            record: Box::new(before.clone()),
+            version: at.clone(),
+            owned_as_wanted: true,
+        };
+        let observed = Observed { layout, ..Observed::default() };
+        let step = Step::ReplaceLayout { at, record: Box::new(after) };
+        let tales = tell(&step, &observed, &desired(3).names);
+        tales.into_iter().map(|tale| format!("{}: {}", tale.reason, tale.note)).collect()
+    }
+
+    #[test]
+    fn each_step_of_a_change_is_told_once() {
+        let mut record = model::settled(5);
+        let mut story = Vec::new();
+        let mut turn = |next: Record| {
+            story.extend(
+                told(&record, next.clone()).into_iter().map(|t| t.split(':').next().unwrap().to_owned()),
+            );
+            record = next;
+        };
+        let proposed = model::settled(5).propose(&model::members(3)).unwrap();
+        turn(proposed.clone());
+        turn(proposed.freeze().unwrap());
+        turn(proposed.freeze().unwrap().switch().unwrap());
+        let committed = proposed.freeze().unwrap().switch().unwrap().commit().unwrap();
+        turn(committed.clone());
+        let settled = committed.settle().unwrap();
+        turn(settled.clone());
+        turn(settled.retired(&model::node_id(4)).unwrap());
+        assert_eq!(
+            story,
+            [
+                "LayoutProposed",
+                "LayoutFrozen",
+                "LayoutSwitched",
+                "LayoutCommitted",
+                "LayoutSettled",
+                "MemberRetired"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_proposal_says_what_moves() {
+        let texts = told(&model::settled(3), model::proposed(3, 5));
+        assert!(texts[0].starts_with("LayoutProposed: epoch 2: 3 -> 5 members, "), "{texts:?}");
+    }
+
+    #[test]
+    fn losses_that_leave_too_few_copies_are_named() {
+        let record = model::settled(3);
+        assert_eq!(at_risk(&record), Vec::<u16>::new());
+        let one = record.lost(&model::node_id(1)).unwrap();
+        assert_eq!(at_risk(&one), Vec::<u16>::new(), "2 of 3 copies: W = 2 of them, N - W + 1 = 2");
+        let two = one.lost(&model::node_id(2)).unwrap();
+        assert_eq!(at_risk(&two).len(), 16);
+        assert_eq!(told(&record, one), [format!("MemberLost: cart-0 (node {})", model::node_id(1))]);
+    }
+}
