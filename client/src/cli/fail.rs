@@ -27,6 +27,14 @@ impl Fail {
     }
 }
 
+/// A request that the store did not serve: the caller's mistake is told from its own trouble.
+pub(crate) fn refused(error: dynamo_client::Error) -> Fail {
+    match error {
+        dynamo_client::Error::Invalid(message) => Fail::usage(message),
+        other => other.into(),
+    }
+}
+
 /// What a command could not do.
 impl<E: std::error::Error> From<E> for Fail {
     fn from(error: E) -> Self {

@@ -9,7 +9,7 @@ use dynamo_client::{Client, Context, ReadOptions, Value, WriteOptions, Written};
 use serde_json::{Value as Json, json};
 
 use crate::args::{Common, Delete, Get, Output, Put, WriteArgs};
-use crate::fail::{ABSENT, Fail, Outcome};
+use crate::fail::{ABSENT, Fail, Outcome, refused};
 use crate::key::{key, value};
 use crate::remembered::{Remembered, folder};
 use crate::text::{add, base64, readable};
@@ -19,7 +19,7 @@ pub(crate) async fn get(common: &Common, args: &Get) -> Outcome {
     let client = common.client().await?;
     let options =
         ReadOptions { r: args.r, strict: args.strict, allow_partial: args.allow_partial, deadline: None };
-    let read = client.get(&key, &options).await?;
+    let read = client.get(&key, &options).await.map_err(refused)?;
     remembered(&client).keep(&key, &read.context);
     if args.raw {
         return raw(&read);
@@ -35,7 +35,7 @@ pub(crate) async fn put(common: &Common, args: &Put) -> Outcome {
     let (key, value) = (key(&args.key)?, value(&args.value)?);
     let client = common.client().await?;
     let context = context(&client, &key, &args.write.context)?;
-    let written = client.put(&key, value, &context, &options(&args.write)).await?;
+    let written = client.put(&key, value, &context, &options(&args.write)).await.map_err(refused)?;
     Ok(say_written(common, &client, &key, &written))
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn delete(common: &Common, args: &Delete) -> Outcome {
     let key = key(&args.key)?;
     let client = common.client().await?;
     let context = context(&client, &key, &args.write.context)?;
-    let written = client.delete(&key, &context, &options(&args.write)).await?;
+    let written = client.delete(&key, &context, &options(&args.write)).await.map_err(refused)?;
     Ok(say_written(common, &client, &key, &written))
 }
 

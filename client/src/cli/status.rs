@@ -153,6 +153,9 @@ fn advice(look: &Look) -> String {
         }
         Next::Done => "next: nothing; all is well".into(),
         Next::Tell(ids) => format!("next: the operator, or the driver, tells the layout to {}", names(&ids)),
+        Next::Write(record) if record.settled() => {
+            "next: the operator, or the driver, notes that it is over".into()
+        }
         Next::Write(record) => format!("next: the operator, or the driver, writes {}", record.stamp()),
         Next::Retire(ids) => format!("next: {} can retire, and then be stopped", names(&ids)),
         Next::Wait(Waiting::Unreachable(ids)) => {

@@ -1,0 +1,8 @@
+//! Real `dynamo-node` processes on loopback: keys, bad input, failures, changes of size.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is the report
+
+mod failures;
+mod inputs;
+mod keys;
+mod resize;
