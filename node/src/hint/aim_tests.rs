@@ -77,14 +77,23 @@ fn what_is_owed_to_a_lost_member_is_owed_to_the_living() {
 
 #[test]
 fn during_a_change_those_that_only_the_target_has_are_owed_it_too_but_never_in_a_circle() {
-    let record = fresh(3).propose(&members(0..4)).unwrap();
+    // Three new members take twelve copies of eight partitions, so somewhere two of them stand side by side.
+    let record = fresh(3).propose(&members(0..6)).unwrap();
     let target = &record.target().unwrap().layout;
-    let p = partition(&record, |p| target.holds(&member_id(3), p));
+    let new = |p| -> Vec<u8> { (3..6).filter(|i| target.holds(&member_id(*i), p)).collect() };
+    let p = partition(&record, |p| new(p).len() >= 2);
     let me = standing(1, &record);
-    assert_eq!(aim_of(&me, 0, p, &[]), Aim::Deliver { also: vec![member_id(3)] });
-    assert_eq!(aim_of(&me, 3, p, &[]), Aim::Deliver { also: vec![] });
-    let unmoved = partition(&record, |p| !target.holds(&member_id(3), p));
-    assert_eq!(aim_of(&me, 0, unmoved, &[]), Aim::Deliver { also: vec![] });
+    let added: Vec<NodeId> = target
+        .holders(p)
+        .map(|m| m.node_id)
+        .filter(|id| new(p).iter().any(|i| member_id(*i) == *id))
+        .collect();
+    assert_eq!(aim_of(&me, 0, p, &[]), Aim::Deliver { also: added });
+    for i in new(p) {
+        assert_eq!(aim_of(&me, i, p, &[]), Aim::Deliver { also: vec![] });
+    }
+    let settled = fresh(3);
+    assert_eq!(aim_of(&standing(1, &settled), 0, p, &[]), Aim::Deliver { also: vec![] });
 }
 
 #[test]

@@ -194,10 +194,10 @@ impl Work<'_> {
         let moved = if instead { to.pop() } else { None };
         let add = |node| AddHint { key: key.clone(), hint: StandIn { target: node, since_ms } };
         try_join_all(to.into_iter().map(|node| submit(committer, add(node)))).await?;
-        if let Some(to) = moved {
-            if submit(committer, MoveHint { key, from: target, to }).await? {
-                self.worker.metrics.owed_to_others();
-            }
+        if let Some(to) = moved
+            && submit(committer, MoveHint { key, from: target, to }).await?
+        {
+            self.worker.metrics.owed_to_others();
         }
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Worker for Deliverer {
             };
             // Whoever told of changes has gone, and the node is stopping.
             if changed.is_err() {
-                pending().await
+                pending::<()>().await;
             }
         }
         .boxed()

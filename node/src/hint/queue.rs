@@ -16,10 +16,10 @@ use crate::store::HintKey;
 /// Rest after a pass that left hints behind, and the first rest after a failure.
 pub const AGAIN: Duration = Duration::from_secs(1);
 /// The longest rest after failures.
-pub const REST: Duration = Duration::from_secs(60);
+pub const REST: Duration = Duration::from_mins(1);
 /// Rest after a pass for a member that is down. Whatever changes what can be done begins a pass anyway; this is for a
 /// hint that was made under a layout that had just passed.
-pub const DOWN: Duration = Duration::from_secs(600);
+pub const DOWN: Duration = Duration::from_mins(10);
 /// The same at a node that is to be rid of its hints, and waits for members that can take them.
 pub const LEAVING: Duration = Duration::from_secs(5);
 

@@ -30,8 +30,8 @@ pub fn shared(standing: &Standing) -> BTreeMap<NodeId, Vec<Partition>> {
 }
 
 /// The next member after `last`, round and round by node id, that can be asked.
-pub fn next<T>(
-    shared: &BTreeMap<NodeId, T>,
+pub fn next(
+    shared: &BTreeMap<NodeId, Vec<Partition>>,
     last: Option<NodeId>,
     up: impl Fn(NodeId) -> bool,
 ) -> Option<NodeId> {

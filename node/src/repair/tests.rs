@@ -28,7 +28,7 @@ fn standing(i: u8, record: &Record) -> Standing {
 
 #[test]
 fn everyone_that_can_be_asked_has_its_turn() {
-    let shared: BTreeMap<_, ()> = [1, 2, 3].map(|i| (member_id(i), ())).into();
+    let shared = BTreeMap::from([1, 2, 3].map(|i| (member_id(i), vec![Partition(0)])));
     let mut last = None;
     let mut turns = Vec::new();
     for _ in 0..5 {
