@@ -7,6 +7,8 @@ pub mod objects;
 pub mod observe;
 pub mod observed;
 pub mod plan;
+pub mod reconcile;
+pub mod run;
 pub mod status;
 pub mod story;
 pub mod validate;

@@ -1,6 +1,6 @@
 //! How many members an eviction may take away at once.
 
-use dynamo_ring::{Quorum, Record};
+use dynamo_ring::{Layout, Quorum, Record};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -19,8 +19,8 @@ pub fn min_available(members: usize, quorum: Quorum) -> i32 {
 /// since nothing is stored.
 pub fn budget(desired: &Desired, record: Option<&Record>) -> PodDisruptionBudget {
     let serving = record.map_or(0, |record| {
-        let layouts = || record.view().write_layouts();
-        let mut ids: Vec<_> = layouts().flat_map(|l| l.members()).map(|m| m.node_id).collect();
+        let members = record.view().write_layouts().flat_map(Layout::members);
+        let mut ids: Vec<_> = members.map(|m| m.node_id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.len()

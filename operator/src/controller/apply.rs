@@ -237,8 +237,8 @@ fn owners(standing: &[OwnerReference], desired: &Desired) -> Vec<OwnerReference>
 
 /// 256 random bits.
 fn random_token() -> String {
-    let bytes: [u8; 32] = rand::random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let halves: [u128; 2] = rand::random();
+    format!("{:032x}{:032x}", halves[0], halves[1])
 }
 
 fn post() -> PostParams {

@@ -30,11 +30,11 @@ pub enum Need {
 pub fn stamped(object: &impl Serialize) -> Value {
     // Objects made by `build` have string keys throughout, so they always serialise.
     let mut value = serde_json::to_value(object).unwrap_or_default();
-    let digest = Sha256::digest(value.to_string());
-    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest: [u8; 32] = Sha256::digest(value.to_string()).into();
+    let hash: u64 = digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte));
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
-        annotations[APPLIED_ANNOTATION] = hash.into();
+        annotations[APPLIED_ANNOTATION] = format!("{hash:016x}").into();
     }
     value
 }

@@ -25,9 +25,9 @@ pub(super) fn taken_over(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFi
     let entries = entries.iter().filter(|entry| keep || !created(entry)).cloned();
     Some(
         entries
-            .map(|entry| match created(&entry) {
-                true => ManagedFieldsEntry { operation: Some("Apply".into()), ..entry },
-                false => entry,
+            .map(|entry| {
+                let operation = if created(&entry) { Some("Apply".into()) } else { entry.operation.clone() };
+                ManagedFieldsEntry { operation, ..entry }
             })
             .collect(),
     )

@@ -21,7 +21,7 @@ use crate::names::{NODE_ID_ANNOTATION, Names, ZONE_LABEL};
 use crate::nodeclient::{NodeClient, Target};
 
 /// How long the zone of a Kubernetes node is taken for known.
-const ZONE_AGE: Duration = Duration::from_secs(300);
+const ZONE_AGE: Duration = Duration::from_mins(5);
 
 /// What was read, and how to reach the members.
 #[derive(Debug)]

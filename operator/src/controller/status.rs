@@ -191,9 +191,10 @@ fn statements(facts: &Facts<'_>, phase: Phase, ready: u32) -> Vec<Statement> {
     });
     let invalid = plan.waits.iter().filter(|wait| phase::needs_a_person(wait));
     let invalid = invalid.map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    said.push(match invalid.is_empty() {
-        true => say(Kind::Invalid, false, "Consistent", "spec and findings can be worked with".into()),
-        false => say(Kind::Invalid, true, "Inconsistent", invalid),
+    said.push(if invalid.is_empty() {
+        say(Kind::Invalid, false, "Consistent", "spec and findings can be worked with".into())
+    } else {
+        say(Kind::Invalid, true, "Inconsistent", invalid)
     });
     let risky = record.map_or_else(Vec::new, story::at_risk);
     said.push(match risky.as_slice() {
@@ -208,21 +209,19 @@ fn statements(facts: &Facts<'_>, phase: Phase, ready: u32) -> Vec<Statement> {
             ),
         ),
     });
-    let quorum = desired.quorum;
-    let overlap = quorum.r + quorum.w > quorum.n;
-    let sum = format!("r + w = {} and n = {}", quorum.r + quorum.w, quorum.n);
-    said.push(match overlap {
-        true => {
-            say(Kind::StrictReads, true, "QuorumsOverlap", format!("{sum}: strict reads see strict writes"))
-        }
-        false => say(
-            Kind::StrictReads,
-            false,
-            "QuorumsMayMiss",
-            format!("{sum}: a read may miss a write; r + w above n is recommended"),
-        ),
-    });
+    said.push(strict_reads(desired));
     said
+}
+
+fn strict_reads(desired: &Desired) -> Statement {
+    let quorum = desired.quorum;
+    let sum = format!("r + w = {} and n = {}", quorum.r + quorum.w, quorum.n);
+    let (holds, reason, message) = if quorum.r + quorum.w > quorum.n {
+        (true, "QuorumsOverlap", format!("{sum}: strict reads see strict writes"))
+    } else {
+        (false, "QuorumsMayMiss", format!("{sum}: a read may miss a write; r + w above n is recommended"))
+    };
+    Statement { kind: Kind::StrictReads, holds, reason, message }
 }
 
 fn degraded(facts: &Facts<'_>, phase: Phase, ready: u32) -> Statement {

@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn lesson_10_nothing_is_written_when_nothing_changed() {
         assert_eq!(pace(false, None), Pace::Nothing);
-        assert_eq!(pace(false, Some(Duration::from_secs(60))), Pace::Nothing);
+        assert_eq!(pace(false, Some(Duration::from_mins(1))), Pace::Nothing);
     }
 
     #[test]
