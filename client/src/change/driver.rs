@@ -178,8 +178,11 @@ impl Driver {
                 Ok(Turn::Acted(self.each(look, &ids, tell).await?))
             }
             Next::Retire(ids) => {
-                let cluster = look.record.cluster_id();
+                let (record, cluster) = (&look.record, look.record.cluster_id());
                 let retire = async |node: Admin, id| {
+                    // Settling leaves the stamp as it is, so nobody was told of it; but a leaver retires only under a
+                    // record that names it no more, and the one it has still shows the layout that did.
+                    node.set_layout(record, id).await?;
                     let reply = node.retire(cluster, id).await?;
                     Ok((!reply.retired).then(|| format!("{id} cannot retire yet: {}", reply.reason)))
                 };

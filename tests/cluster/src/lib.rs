@@ -17,6 +17,7 @@ use dynamo_client::local::{LocalCluster, binary};
 use dynamo_client::{Client, Options, Token};
 use dynamo_load::journal::Acknowledged;
 use dynamo_load::verify::{self, Report};
+use dynamo_ring::change::Next;
 use dynamo_ring::{Partitions, Quorum};
 use tempfile::TempDir;
 
@@ -59,7 +60,11 @@ impl Bench {
     /// Rounds of the supervisor until `size` members are settled and serving. Starts whoever was killed.
     pub async fn settle(&mut self, size: u16) {
         let settled = self.cluster.settle(size, PATIENCE).await.expect("rounds of the change");
-        assert!(settled, "{size} members were not settled within {PATIENCE:?}: {:#?}", self.look().await);
+        assert!(
+            settled,
+            "{size} members were not settled within {PATIENCE:?}: {}",
+            words(&self.look().await)
+        );
     }
 
     /// What the members say.
@@ -80,7 +85,11 @@ impl Bench {
     pub async fn wait(&self, what: &str, seen: impl Fn(&Look) -> bool) {
         let begun = Instant::now();
         while !seen(&self.look().await) {
-            assert!(begun.elapsed() < PATIENCE, "not {what} within {PATIENCE:?}: {:#?}", self.look().await);
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "not {what} within {PATIENCE:?}: {}",
+                words(&self.look().await)
+            );
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -136,6 +145,16 @@ impl Bench {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// What stands, and what it waits for; without the tables, which would hide it.
+fn words(look: &Look) -> String {
+    let hints: u64 = look.statuses.values().flatten().map(|status| status.hints).sum();
+    let next = match look.next() {
+        Next::Write(record) => format!("to write {}", record.stamp()),
+        other => format!("{other:?}"),
+    };
+    format!("{}, settled: {}, hints: {hints}, next: {next}", look.record.stamp(), look.record.settled())
 }
 
 impl Drop for Bench {
