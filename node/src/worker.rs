@@ -101,7 +101,8 @@ mod tests {
     async fn a_worker_takes_its_turns_when_they_are_due() {
         let (_keep, stop) = watch::channel(false);
         let hour = Duration::from_secs(3600);
-        let (worker, taken) = script(&[Turn::Busy, Turn::Throttled(hour), Turn::Idle(hour), Turn::Done], false);
+        let (worker, taken) =
+            script(&[Turn::Busy, Turn::Throttled(hour), Turn::Idle(hour), Turn::Done], false);
         let begun = tokio::time::Instant::now();
         spawn(worker, stop.clone()).await.unwrap();
         assert_eq!((taken.load(Ordering::Relaxed), begun.elapsed()), (4, 2 * hour));

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dynamo_node::store::{Put, StandIn};
+use dynamo_node::store::{Merge, Put, StandIn};
 use dynamo_node::transfer::facts::{Copied, Pull};
 use dynamo_node::version::VersionVector;
-use dynamo_ring::{Fate, Partition, Step};
+use dynamo_ring::{Fate, Partition, Partitions, Position, Step};
 use support::{Cluster, Settings, Switchboard, get, members, node_id, put};
 use tokio::task::JoinHandle;
 
@@ -50,8 +50,24 @@ fn key(writer: usize, n: usize) -> String {
     format!("writer-{writer}/key-{n}")
 }
 
+fn q() -> Partitions {
+    Partitions::new(16).unwrap()
+}
+
 fn value(writer: usize, n: usize) -> Vec<u8> {
     format!("value {writer} {n} ").repeat(20).into_bytes()
+}
+
+/// A write that one node has and sends to nobody.
+fn alone(key: &str, value: &'static str, hint: Option<StandIn>) -> Put {
+    Put {
+        key: key.to_owned().into(),
+        context: VersionVector::new(),
+        value: Some(value.into()),
+        write_id: None,
+        now_ms: 1,
+        hint,
+    }
 }
 
 async fn expect_all(cluster: &Cluster, written: &[usize]) {
@@ -130,9 +146,8 @@ async fn a_copy_goes_on_where_it_stood_when_the_node_was_killed() {
     cluster.record = cluster.record.propose(&members(0..4)).unwrap();
     cluster.drive_until(|_, next| matches!(next, dynamo_ring::change::Next::Wait(_))).await;
     let local = cluster.node(3).local.clone();
-    let stands = || {
-        (0..16).map(Partition).find(|p| matches!(Copied::read(&local, *p).unwrap().pull, Pull::After(_)))
-    };
+    let stands =
+        || (0..16).map(Partition).find(|p| matches!(Copied::read(&local, *p).unwrap().pull, Pull::After(_)));
     let in_the_middle = loop {
         if let Some(partition) = stands() {
             break partition;
@@ -184,21 +199,66 @@ async fn riak_core_154_who_leaves_hands_its_hints_over_first() {
     // The leaver alone has this: it stood in for somebody whom no layout names any more.
     let leaver = cluster.node(3);
     let hint = Some(StandIn { target: node_id(40), since_ms: 1 });
-    let put = Put {
-        key: "owed".into(),
-        context: VersionVector::new(),
-        value: Some("late".into()),
-        write_id: None,
-        now_ms: 1,
-        hint,
-    };
-    leaver.committer.submit(put).unwrap().durable().await.unwrap();
+    leaver.committer.submit(alone("owed", "late", hint)).unwrap().durable().await.unwrap();
     drop(leaver);
     cluster.record = cluster.record.propose(&members(0..3)).unwrap();
     cluster.settle().await;
     assert_eq!(cluster.record.fate(&node_id(3)), Some(Fate::Retired));
     for i in 0..3 {
         let state = cluster.node(i).local.state(b"owed").unwrap().expect("every holder has it");
+        assert_eq!(state.values().collect::<Vec<_>>(), ["late"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_has_by_the_freeze_what_the_member_it_was_pulled_from_had_missed() {
+    let mut cluster = Cluster::form(3, Settings::default()).await;
+    let proposed = cluster.record.propose(&members(0..4)).unwrap();
+    // Acknowledged by two of three, and the third is the one to be pulled from: the token's owner.
+    let gained = proposed.target().unwrap().layout.partitions_of(&node_id(3)).next().unwrap();
+    let missed =
+        (0..).map(|n| key(8, n)).find(|k| Position::of(k.as_bytes()).partition(q()) == gained).unwrap();
+    let [_, second, third] =
+        [0, 1, 2].map(|i| cluster.record.stable().holders(gained).nth(i).unwrap().node_id);
+    let (second, third) = (cluster.board.get(second).unwrap(), cluster.board.get(third).unwrap());
+    let written =
+        second.committer.submit(alone(&missed, "missed", None)).unwrap().durable().await.unwrap().outcome;
+    let merge = Merge { key: missed.clone().into(), state: written.state.clone(), hint: None, from: None };
+    third.committer.submit(merge).unwrap().durable().await.unwrap();
+    drop((second, third));
+
+    cluster.start(3);
+    cluster.record = proposed;
+    cluster.drive_until(|record, _| record.step() == Step::Frozen).await;
+    assert_eq!(cluster.node(3).local.state(missed.as_bytes()).unwrap(), Some(written.state));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_old_holder_alone_has_is_pushed_to_every_new_one_before_it_is_dropped() {
+    let mut cluster = Cluster::form(4, Settings::default()).await;
+    cluster.record = cluster.record.propose(&members(0..3)).unwrap();
+    cluster.drive_until(|record, _| record.step() == Step::Switched).await;
+    // Too late for the copy: a write with w = 1, which nobody else has.
+    let leaver = cluster.node(3);
+    let held = |n: &usize| leaver.layouts.holds(Position::of(key(9, *n).as_bytes()).partition(q()));
+    let late = key(9, (0..).find(held).unwrap());
+    let late_put = alone(&late, "late", None);
+    leaver.committer.submit(late_put).unwrap().durable().await.unwrap();
+    // One of those who are to have it cannot be asked for a while: then nothing is dropped.
+    let stalled = cluster.board.unplug(node_id(1)).unwrap();
+    let record = cluster.record.commit().unwrap();
+    for node in [&stalled, &leaver, &cluster.node(0), &cluster.node(2)] {
+        node.layouts.take(record.clone()).await.unwrap();
+    }
+    cluster.record = record;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(leaver.local.encoded(late.as_bytes()).unwrap().is_some(), "dropped before everyone had it");
+    cluster.board.plug(node_id(1), stalled);
+
+    cluster.settle().await;
+    assert_eq!(cluster.record.fate(&node_id(3)), Some(Fate::Retired));
+    for i in 0..3 {
+        let state = cluster.node(i).local.state(late.as_bytes()).unwrap().expect("every holder has it");
         assert_eq!(state.values().collect::<Vec<_>>(), ["late"]);
     }
 }

@@ -163,7 +163,8 @@ async fn a_stand_in_counts_unless_the_request_is_strict() {
         for i in &order[..3] {
             let own = GetRequest { r: Some(1), ..get("k") };
             let found = cluster.pods[*i].kv().get(own).await;
-            done &= found.is_ok_and(|found| values(&found.into_inner()) == ["by strangers", "sloppy", "strict"]);
+            done &=
+                found.is_ok_and(|found| values(&found.into_inner()) == ["by strangers", "sloppy", "strict"]);
         }
         for i in &order {
             done &= cluster.pods[*i].status().await.hints == 0;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use dynamo_proto::v1::admin_server::Admin;
 use dynamo_proto::v1::{
     HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, NodeStatus, RetireReply,
-    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress, VersionInfo, WriterCount,
+    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress, VersionInfo,
+    WriterCount,
 };
 use dynamo_ring::{Partition, Partitions, Record, Step};
 use tokio::time::timeout;
@@ -105,7 +106,10 @@ impl<C: Clock> Admin for AdminService<C> {
         }))
     }
 
-    async fn set_layout(&self, request: Request<SetLayoutRequest>) -> Result<Response<SetLayoutReply>, Status> {
+    async fn set_layout(
+        &self,
+        request: Request<SetLayoutRequest>,
+    ) -> Result<Response<SetLayoutReply>, Status> {
         let request = request.into_inner();
         self.is_meant(&request.node_id)?;
         let text = std::str::from_utf8(&request.record)
@@ -187,7 +191,9 @@ impl<C: Clock> AdminService<C> {
         if meant == me {
             return Ok(());
         }
-        Err(Status::failed_precondition(format!("meant for node {meant}, but this is node {me}; nothing was done")))
+        Err(Status::failed_precondition(format!(
+            "meant for node {meant}, but this is node {me}; nothing was done"
+        )))
     }
 
     fn may_be_retired(&self, request: &RetireRequest) -> Result<(), NotRetired> {
@@ -196,7 +202,9 @@ impl<C: Clock> AdminService<C> {
             return Err(NotRetired::OtherNode(me));
         }
         match self.current().map(|standing| standing.record.cluster_id()) {
-            Some(mine) if request.cluster_id[..] != mine.as_bytes()[..] => Err(NotRetired::OtherCluster(mine)),
+            Some(mine) if request.cluster_id[..] != mine.as_bytes()[..] => {
+                Err(NotRetired::OtherCluster(mine))
+            }
             _ => Ok(()),
         }
     }

@@ -19,7 +19,8 @@ const VERSION: u8 = 1;
 /// The state as the disk has it.
 pub fn find(local: &Local, me: NodeId) -> Result<State, StoreError> {
     let record = local.meta(MetaKey::Layout)?.map(|row| read_record(&row)).transpose()?;
-    let held = local.summaries()?.into_iter().filter(|(_, summary)| summary.held).map(|(partition, _)| partition);
+    let held =
+        local.summaries()?.into_iter().filter(|(_, summary)| summary.held).map(|(partition, _)| partition);
     let id = |key: MetaKey<'_>| local.meta(key)?.map(|row| read_id(&row)).transpose();
     let retired = local.meta(MetaKey::Retired)?.is_some();
     Ok(State::found(me, record.map(Arc::new), held.collect(), id(CLEANED)?, id(HANDED_OVER)?, retired))

@@ -132,7 +132,8 @@ impl Layouts {
     /// an [`Entered`] in hand would wait for itself.
     pub async fn acked(&self) -> Option<SenderStamp> {
         let mut seen = self.subscribe();
-        let acked = |standing: &Option<Arc<Standing>>| standing.as_ref().is_some_and(|standing| standing.acked);
+        let acked =
+            |standing: &Option<Arc<Standing>>| standing.as_ref().is_some_and(|standing| standing.acked);
         let standing = seen.wait_for(acked).await.ok()?;
         standing.as_ref().map(|standing| standing.stamp())
     }

@@ -46,8 +46,7 @@ impl Layouts {
     pub fn open(local: Local, committer: Committer, me: NodeId) -> Result<(Self, Keeper), StoreError> {
         let state = facts::find(&local, me)?;
         let (asks, inbox) = mpsc::channel(64);
-        let shared =
-            Arc::new(Shared { me, slot: ArcSwapOption::empty(), seen: watch::Sender::new(None) });
+        let shared = Arc::new(Shared { me, slot: ArcSwapOption::empty(), seen: watch::Sender::new(None) });
         let (open, current) = mpsc::channel(1);
         let keeper = Keeper {
             state,
@@ -91,10 +90,11 @@ impl Keeper {
             Ask::Take(record, answer) => {
                 let before = self.state.record.clone();
                 let stamp = SenderStamp::of(&record);
-                let taken = self.on(Event::Offered(record)).await.map(|()| match self.state.record == before {
-                    true => Taken::Same,
-                    false => Taken::New,
-                });
+                let taken =
+                    self.on(Event::Offered(record)).await.map(|()| match self.state.record == before {
+                        true => Taken::Same,
+                        false => Taken::New,
+                    });
                 match &taken {
                     Ok(Taken::New) => tracing::info!(record = %stamp, "took a layout record"),
                     Ok(Taken::Same) => {}

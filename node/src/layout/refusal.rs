@@ -15,7 +15,9 @@ pub enum Refusal {
     #[error("this node has no layout yet, and the record does not name it ({0})")]
     NotNamed(NodeId),
     /// What the last commit took from this node has not yet been handed over; a new target would drop it. Retry later.
-    #[error("this node is still handing over what layout {committed} took from it; retry when it reports done")]
+    #[error(
+        "this node is still handing over what layout {committed} took from it; retry when it reports done"
+    )]
     HandingOver {
         /// The committed layout.
         committed: LayoutId,

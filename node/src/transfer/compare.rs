@@ -88,9 +88,8 @@ pub async fn compare_from(
         let local = exchange.local.clone();
         let ours = blocking(move || local.merkle(partition, &read).map_err(ExchangeError::from)).await?;
         drop(entered);
-        let found = descent
-            .answer(&ours, &theirs)
-            .map_err(|why| ExchangeError::Strange(peer, why.to_string()))?;
+        let found =
+            descent.answer(&ours, &theirs).map_err(|why| ExchangeError::Strange(peer, why.to_string()))?;
         let mut moving = Moving { exchange, id, peer, partition, compared: &mut compared, pace };
         if direction.fetches() {
             moving.fetch(&found).await?;

@@ -117,10 +117,12 @@ impl Copier {
         let ask = |node: NodeId| async move {
             let answer = self.exchange.acked(node, standing.stamp()).await;
             // A later step of the same target says so as well.
-            let has = answer.is_ok_and(|acked| acked.is_some_and(|a| a.id == id && a.stamp.step >= Step::Proposed));
+            let has =
+                answer.is_ok_and(|acked| acked.is_some_and(|a| a.id == id && a.stamp.step >= Step::Proposed));
             has.then_some(node)
         };
-        let others: Vec<_> = needed.iter().copied().filter(|node| *node != standing.me && !acked.contains(node)).collect();
+        let others: Vec<_> =
+            needed.iter().copied().filter(|node| *node != standing.me && !acked.contains(node)).collect();
         let answers = join_all(others.into_iter().map(ask)).await;
         acked.extend(answers.into_iter().flatten());
         needed.iter().all(|node| acked.contains(node))
@@ -136,7 +138,11 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn run(self, mut copied: Copied, mut machine: PartitionSync) -> (Partition, (Copied, PartitionSync)) {
+    async fn run(
+        self,
+        mut copied: Copied,
+        mut machine: PartitionSync,
+    ) -> (Partition, (Copied, PartitionSync)) {
         while copied.synced != Some(self.target) {
             let network = &self.copier.exchange.network;
             let next = machine.next(|node| network.is_up(*node), self.everyone_acked);

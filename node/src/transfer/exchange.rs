@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::{
-    Entry, FetchManyReply, FetchManyRequest, LayoutReply, LayoutRequest, MerkleChildrenReply, MerkleChildrenRequest,
-    MerkleRootsReply, MerkleRootsRequest, StoreManyReply, StoreManyRequest,
+    Entry, FetchManyReply, FetchManyRequest, LayoutReply, LayoutRequest, MerkleChildrenReply,
+    MerkleChildrenRequest, MerkleRootsReply, MerkleRootsRequest, StoreManyReply, StoreManyRequest,
 };
 use dynamo_ring::fence::SenderStamp;
 use dynamo_ring::{LayoutId, NodeId, Partition, Partitions, Position};
@@ -120,7 +120,9 @@ impl Exchange {
         }
         let node = |(prefix, bytes): (&Prefix, &Bytes)| match bytes.is_empty() {
             true => Ok(Node::default()),
-            false => Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string())),
+            false => {
+                Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string()))
+            }
         };
         prefixes.iter().zip(&reply.nodes).map(node).collect()
     }
@@ -171,9 +173,14 @@ impl Exchange {
     }
 
     /// The layout record of a peer, and the step that it has acknowledged.
-    pub async fn acked(&self, peer: NodeId, stamp: SenderStamp) -> Result<Option<SenderStamp>, ExchangeError> {
+    pub async fn acked(
+        &self,
+        peer: NodeId,
+        stamp: SenderStamp,
+    ) -> Result<Option<SenderStamp>, ExchangeError> {
         let reply: LayoutReply = self.ask(peer, Op::Layout(LayoutRequest {}), stamp).await?;
-        let parse = |stamp| wire::stamp(Some(&stamp)).map_err(|why| ExchangeError::Strange(peer, why.to_string()));
+        let parse =
+            |stamp| wire::stamp(Some(&stamp)).map_err(|why| ExchangeError::Strange(peer, why.to_string()));
         reply.acked.map(parse).transpose()
     }
 

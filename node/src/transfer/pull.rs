@@ -14,8 +14,8 @@ use super::progress::Progress;
 use super::purge::submit;
 use super::serve::checksum;
 use super::throttle::Pace;
-use crate::peer::wire::{Sender, stamp_message};
 use crate::peer::PeerError;
+use crate::peer::wire::{Sender, stamp_message};
 use crate::store::{Batch, MergeMany, OpError, Operation, PeerMark, PutMeta};
 use crate::version::ActorId;
 
@@ -118,7 +118,9 @@ async fn take_in(
     next.pull = match (batch.done, entries.last()) {
         (true, _) => Pull::Done,
         (false, Some((last, _))) => Pull::After(last.clone()),
-        (false, None) => return Err(ExchangeError::Strange(from, "an empty batch that is not the last".to_owned())),
+        (false, None) => {
+            return Err(ExchangeError::Strange(from, "an empty batch that is not the last".to_owned()));
+        }
     };
     let progress = PutMeta { puts: vec![(Copied::key(partition), Some(next.encode()))] };
     let entries = MergeMany { entries, hint: None, from: mark };

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use dynamo_ring::Partition;
 
-use crate::store::{
-    Committer, DropHints, Local, OpError, Operation, Purge, StoreError, SubmitError,
-};
+use crate::store::{Committer, DropHints, Local, OpError, Operation, Purge, StoreError, SubmitError};
 
 /// Rows that one operation looks at.
 const ROWS: usize = 512;
@@ -97,7 +95,10 @@ async fn give_up_or_wait(why: OpError) -> Result<(), OpError> {
 }
 
 /// Does an operation durably; waits while the queue is full.
-pub async fn submit<O: Operation + Clone>(committer: &Committer, operation: O) -> Result<O::Outcome, OpError> {
+pub async fn submit<O: Operation + Clone>(
+    committer: &Committer,
+    operation: O,
+) -> Result<O::Outcome, OpError> {
     loop {
         match committer.submit(operation.clone()) {
             Ok(ticket) => return ticket.durable().await.map(|applied| applied.outcome),

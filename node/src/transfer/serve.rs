@@ -72,9 +72,13 @@ fn admit(layouts: &Layouts, request: &PullRequest) -> Result<(Partition, Option<
     }
     match layouts.judge(stamp) {
         Verdict::Accept => {}
-        Verdict::SenderIsOld => return Err(Status::failed_precondition("asked under a layout that has passed")),
+        Verdict::SenderIsOld => {
+            return Err(Status::failed_precondition("asked under a layout that has passed"));
+        }
         Verdict::IAmOld => return Err(Status::unavailable("this node has not yet heard of that layout")),
-        Verdict::Conflict => return Err(Status::failed_precondition("asked under a layout that is not this one's")),
+        Verdict::Conflict => {
+            return Err(Status::failed_precondition("asked under a layout that is not this one's"));
+        }
     }
     let partition = u16::try_from(request.partition).map(Partition);
     let Some(partition) = partition.ok().filter(|partition| standing.holds(*partition)) else {
@@ -100,7 +104,8 @@ struct Reading {
 impl Reading {
     fn next(&mut self) -> Result<Option<PullBatch>, StoreError> {
         let scan = self.local.scan(self.partition, self.after.as_ref(), BATCH_BYTES)?;
-        let mut batch = PullBatch { done: !scan.more, crc32: checksum(&scan.entries), ..PullBatch::default() };
+        let mut batch =
+            PullBatch { done: !scan.more, crc32: checksum(&scan.entries), ..PullBatch::default() };
         if std::mem::take(&mut self.first) {
             let summary = self.local.summary(self.partition)?;
             (batch.snapshot_bytes, batch.snapshot_keys) = (summary.bytes, summary.keys);

@@ -39,8 +39,10 @@ impl Cluster {
                 Next::Retire(nodes) => {
                     for node in nodes {
                         self.tell(node).await;
-                        let request =
-                            RetireRequest { cluster_id: CLUSTER.0.to_vec().into(), node_id: wire::node_id_bytes(node) };
+                        let request = RetireRequest {
+                            cluster_id: CLUSTER.0.to_vec().into(),
+                            node_id: wire::node_id_bytes(node),
+                        };
                         if let Some(running) = self.board.get(node) {
                             running.admin.retire(Request::new(request)).await.unwrap();
                         }

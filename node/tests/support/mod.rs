@@ -16,7 +16,7 @@ use dynamo_node::coordinate::{CoordinateError, Coordinator, ReadOrder, Terms, Wr
 use dynamo_node::limits::Gate;
 use dynamo_node::merkle::MerkleHash;
 use dynamo_node::version::VersionVector;
-use dynamo_ring::{ClusterId, Member, NodeId, Partition, Partitions, Quorum, Record, plan};
+use dynamo_ring::{ClusterId, Member, NodeId, Partition, Partitions, Position, Quorum, Record, plan};
 use tokio::time::Instant;
 
 pub(crate) use network::Switchboard;
@@ -38,7 +38,12 @@ pub(crate) fn node_id(i: u8) -> NodeId {
 }
 
 pub(crate) fn member(i: u8) -> Member {
-    Member { name: format!("cart-{i}"), node_id: node_id(i), zone: String::new(), address: format!("cart-{i}:7070") }
+    Member {
+        name: format!("cart-{i}"),
+        node_id: node_id(i),
+        zone: String::new(),
+        address: format!("cart-{i}:7070"),
+    }
 }
 
 pub(crate) fn members(range: std::ops::Range<u8>) -> Vec<Member> {
@@ -80,13 +85,16 @@ impl Cluster {
 pub(crate) async fn put(board: &Switchboard, key: &str, value: &[u8]) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        for (coordinator, gate) in coordinators(board) {
+        for (coordinator, gate) in coordinators(board, key) {
             let order = WriteOrder {
                 key: Bytes::copy_from_slice(key.as_bytes()),
                 context: VersionVector::new(),
                 value: Some(Bytes::copy_from_slice(value)),
                 write_id: None,
-                terms: terms(&gate),
+                terms: match terms(&gate) {
+                    Some(terms) => terms,
+                    None => continue,
+                },
             };
             match coordinator.write(order).await {
                 Ok(_) => return,
@@ -101,9 +109,10 @@ pub(crate) async fn put(board: &Switchboard, key: &str, value: &[u8]) {
 pub(crate) async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        for (coordinator, gate) in coordinators(board) {
-            let key = Bytes::copy_from_slice(key.as_bytes());
-            let order = ReadOrder { key: key.clone(), allow_partial: false, terms: terms(&gate) };
+        for (coordinator, gate) in coordinators(board, key) {
+            let Some(terms) = terms(&gate) else { continue };
+            let order =
+                ReadOrder { key: Bytes::copy_from_slice(key.as_bytes()), allow_partial: false, terms };
             match coordinator.read(order).await {
                 Ok(answer) => return answer.state.values().cloned().collect(),
                 Err(CoordinateError::NotServing) => {}
@@ -114,14 +123,24 @@ pub(crate) async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
     }
 }
 
-/// Without the processes they belong to, so that a node can be killed under a request.
-fn coordinators(board: &Switchboard) -> Vec<(Coordinator, Gate)> {
-    board.running().iter().map(|node| (node.coordinator.clone(), node.gate.clone())).collect()
+/// Those of the members that go by a layout that gives them the key; without the processes they belong to, so that a
+/// node can be killed under a request.
+fn coordinators(board: &Switchboard, key: &str) -> Vec<(Coordinator, Gate)> {
+    let position = Position::of(key.as_bytes());
+    let holds = |node: &Arc<Running>| {
+        let standing = node.layouts.current()?;
+        let partition = position.partition(standing.record.stable().partitions());
+        let holds = standing.view().holds(&standing.me, partition);
+        holds.then(|| (node.coordinator.clone(), node.gate.clone()))
+    };
+    board.running().iter().filter_map(holds).collect()
 }
 
-fn terms(gate: &Gate) -> Terms {
-    let pass = gate.enter(1).expect("the gate is wide");
-    Terms { quorum: None, strict: true, forwarded: false, until: Instant::now() + Duration::from_secs(10), pass }
+/// Nothing while the node has as much under way as it takes.
+fn terms(gate: &Gate) -> Option<Terms> {
+    let pass = gate.enter(1).ok()?;
+    let until = Instant::now() + Duration::from_secs(10);
+    Some(Terms { quorum: None, strict: true, forwarded: false, until, pass })
 }
 
 impl Cluster {

@@ -35,7 +35,12 @@ pub(crate) struct Switchboard {
 
 impl Default for Switchboard {
     fn default() -> Self {
-        Self { nodes: Mutex::default(), up: watch::Sender::new(0), processes: AtomicU64::new(0), pulls: Mutex::default() }
+        Self {
+            nodes: Mutex::default(),
+            up: watch::Sender::new(0),
+            processes: AtomicU64::new(0),
+            pulls: Mutex::default(),
+        }
     }
 }
 
@@ -164,7 +169,9 @@ async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
     let answered = |result: Result<Body, Refusal>| result.unwrap_or_else(Body::Refused);
     match op {
         Op::Store(request) => {
-            let Ok(state) = State::decode(&request.state) else { return refuse(Reason::Invalid, "", Bytes::new()) };
+            let Ok(state) = State::decode(&request.state) else {
+                return refuse(Reason::Invalid, "", Bytes::new());
+            };
             let merge = Merge { key: request.key, state, hint: hint(&request.hint_for), from: None };
             stored(node, entered, merge, Body::Store(StoreReply {})).await
         }
@@ -178,7 +185,9 @@ async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
             let state = node.local.encoded(&request.key).unwrap().unwrap_or_default();
             Body::Fetch(FetchReply { state })
         }
-        Op::MerkleRoots(request) => answered(serve::merkle_roots(&node.local, &request).map(Body::MerkleRoots)),
+        Op::MerkleRoots(request) => {
+            answered(serve::merkle_roots(&node.local, &request).map(Body::MerkleRoots))
+        }
         Op::MerkleChildren(request) => {
             answered(serve::merkle_children(&node.local, &request).map(Body::MerkleChildren))
         }
@@ -188,7 +197,9 @@ async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
 }
 
 async fn stored<O: Operation>(node: &Running, entered: &Entered, merge: O, done: Body) -> Body {
-    let Ok(ticket) = node.committer.submit(merge) else { return refuse(Reason::Overloaded, "", Bytes::new()) };
+    let Ok(ticket) = node.committer.submit(merge) else {
+        return refuse(Reason::Overloaded, "", Bytes::new());
+    };
     match ticket.durable().await {
         Ok(_) => done,
         Err(OpError::NotHeld(_)) => refuse(Reason::NotHolder, "not held", entered.record.to_json().into()),

@@ -9,10 +9,8 @@ use dynamo_node::coordinate::{CoordinateMetrics, Coordinator, Parts, Patience};
 use dynamo_node::hint::{Deliverer, HintMetrics};
 use dynamo_node::layout::Layouts;
 use dynamo_node::limits::{Gate, RequestLimits};
-use dynamo_node::store::{
-    CommitThread, Committer, Identity, Limits, Local, MemoryStore, QueueLimits, Store,
-};
 use dynamo_node::repair::{AntiEntropy, RepairMetrics};
+use dynamo_node::store::{CommitThread, Committer, Identity, Limits, Local, MemoryStore, QueueLimits, Store};
 use dynamo_node::transfer::{Copier, Exchange, Giver, Pace, Progress};
 use dynamo_node::version::ActorId;
 use dynamo_node::worker;
@@ -106,7 +104,19 @@ impl Running {
         let admin = AdminService::new(exchange, progress, name, SystemClock);
         let gate = Gate::new(RequestLimits::default());
         let process = wire.process;
-        Self { layouts, local, committer, store, coordinator, admin, gate, process, thread, tasks, _stop: stopper }
+        Self {
+            layouts,
+            local,
+            committer,
+            store,
+            coordinator,
+            admin,
+            gate,
+            process,
+            thread,
+            tasks,
+            _stop: stopper,
+        }
     }
 
     /// Cuts everything off, and loses what was not synced.

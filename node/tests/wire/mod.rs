@@ -1,6 +1,7 @@
 //! Real nodes in one process: real disks in temporary directories, real sockets on the loopback address.
 
-#![allow(dead_code, reason = "not every test uses everything")]
+#![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,10 +14,12 @@ use dynamo_node::server::Node;
 use dynamo_proto::v1::admin_client::AdminClient;
 use dynamo_proto::v1::kv_client::KvClient;
 use dynamo_proto::v1::{
-    DeleteRequest, GetRequest, GetResponse, NodeStatus, PutRequest, PutResponse, SetLayoutRequest, StatusRequest,
+    DeleteRequest, GetRequest, GetResponse, NodeStatus, PutRequest, PutResponse, SetLayoutRequest,
+    StatusRequest,
 };
 use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Position, Quorum, Record, plan};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
@@ -30,8 +33,14 @@ pub struct Pod {
     pub address: SocketAddr,
     pub http: SocketAddr,
     directory: TempDir,
-    node: Option<Node>,
+    process: Option<Process>,
     flags: Vec<String>,
+}
+
+/// A node on threads of its own, so that its end takes everything along that it began, as the end of a process does.
+struct Process {
+    node: Node,
+    runtime: Runtime,
 }
 
 /// Some members and the layout that they were formed with.
@@ -47,7 +56,8 @@ impl Pod {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let node_id = NodeId([0; 16]);
-        let mut pod = Self { name, node_id, address: anywhere, http: anywhere, directory, node: None, flags };
+        let mut pod =
+            Self { name, node_id, address: anywhere, http: anywhere, directory, process: None, flags };
         pod.start().await;
         let status = pod.status().await;
         pod.node_id = NodeId(status.node_id[..].try_into().unwrap());
@@ -77,21 +87,28 @@ impl Pod {
 
     /// Starts it again, at the address it had.
     pub async fn start(&mut self) {
-        let node = Node::start(self.config()).await.unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let node = runtime.spawn(Node::start(self.config())).await.unwrap().unwrap();
         (self.address, self.http) = (node.grpc(), node.http());
-        self.node = Some(node);
+        self.process = Some(Process { node, runtime });
     }
 
+    /// Ends it as SIGTERM does.
     pub async fn stop(&mut self) {
-        self.node.take().unwrap().stop().await.unwrap();
+        let Process { node, runtime } = self.process.take().unwrap();
+        runtime.spawn(node.stop()).await.unwrap().unwrap();
+        end(runtime).await;
     }
 
+    /// Ends it as SIGKILL does.
     pub async fn crash(&mut self) {
-        self.node.take().unwrap().crash().await;
+        let Process { node, runtime } = self.process.take().unwrap();
+        runtime.spawn(node.crash()).await.unwrap();
+        end(runtime).await;
     }
 
     pub fn is_ready(&self) -> bool {
-        self.node.as_ref().is_some_and(Node::is_ready)
+        self.process.as_ref().is_some_and(|process| process.node.is_ready())
     }
 
     fn channel(&self) -> Channel {
@@ -135,6 +152,19 @@ impl Pod {
     }
 }
 
+async fn end(runtime: Runtime) {
+    tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(5))).await.unwrap();
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        // A runtime may not be waited for where tasks run.
+        if let Some(Process { runtime, .. }) = self.process.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Wired {
     /// So many members, formed, connected and ready; three replicas, two answers.
     pub async fn form(count: usize, flags: &[&str]) -> Self {
@@ -163,7 +193,7 @@ impl Wired {
 
     /// Waits until every running pod is connected to every other one.
     pub async fn connected(&self) {
-        let running: Vec<_> = self.pods.iter().filter(|pod| pod.node.is_some()).collect();
+        let running: Vec<_> = self.pods.iter().filter(|pod| pod.process.is_some()).collect();
         for pod in &running {
             eventually("all are connected", async || pod.status().await.connected.len() == running.len() - 1)
                 .await;

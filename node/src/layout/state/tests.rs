@@ -142,7 +142,8 @@ fn each_step_of_a_change_is_taken_in_turn_and_nothing_is_dropped_before_the_hand
     let goes: BTreeSet<_> = old.difference(&new).copied().collect();
     assert!(!goes.is_empty());
     let duty = state.standing().unwrap().duty();
-    let owed = super::super::Duty::HandOver { committed: committed.id(), partitions: goes.clone(), hints: false };
+    let owed =
+        super::super::Duty::HandOver { committed: committed.id(), partitions: goes.clone(), hints: false };
     assert_eq!(duty, Some(owed));
     let id = committed.id();
     let (same, effects) = state.on(Event::HandedOver(id)).unwrap();
@@ -242,7 +243,11 @@ fn a_leaver_keeps_its_hints_to_hand_them_over() {
     let id = committed.id();
     let (state, _) = state.on(Event::Covered { committed: id, partitions: all() }).unwrap();
     let (state, _) = state.on(Event::HandedOver(id)).unwrap();
-    assert_eq!(state.may_retire(), Err(NotRetired::Named(four.stable().id())), "the layout before S names it");
+    assert_eq!(
+        state.may_retire(),
+        Err(NotRetired::Named(four.stable().id())),
+        "the layout before S names it"
+    );
     assert_eq!(take(&state, &committed.settle().unwrap()).may_retire(), Ok(()));
 }
 
