@@ -48,7 +48,12 @@ impl Admission {
     }
 
     /// Leave to serve a request, to be kept until its effect is applied.
-    pub async fn enter(&self, from: &Sender, stamp: SenderStamp, within: Duration) -> Result<Entered, Refusal> {
+    pub async fn enter(
+        &self,
+        from: &Sender,
+        stamp: SenderStamp,
+        within: Duration,
+    ) -> Result<Entered, Refusal> {
         match self.life.phase() {
             Phase::Serving => {}
             Phase::Starting => return Err(refusal(Reason::NotServing, "this node is starting")),
@@ -57,8 +62,8 @@ impl Admission {
         let mut fetched = false;
         loop {
             let entered = self.layouts.enter().filter(|entered| !entered.retired);
-            let entered =
-                entered.ok_or_else(|| refusal(Reason::NotServing, "this node has no layout yet, or has retired"))?;
+            let entered = entered
+                .ok_or_else(|| refusal(Reason::NotServing, "this node has no layout yet, or has retired"))?;
             self.member(&entered, from)?;
             match judge(&entered.record, stamp) {
                 Verdict::Accept => return Ok(entered),
@@ -99,12 +104,14 @@ impl Admission {
 
     /// Fetches and takes the layout of the one who asked.
     async fn fetch(&self, from: &Sender, within: Duration) -> Result<(), Refusal> {
-        let failed = |why: String| refusal(Reason::NotServing, format!("the newer layout is not here yet: {why}"));
+        let failed =
+            |why: String| refusal(Reason::NotServing, format!("the newer layout is not here yet: {why}"));
         let Some(mine) = self.layouts.current() else {
             return Err(failed("this node has none at all".to_owned()));
         };
         let op = Op::Layout(LayoutRequest {});
-        let asked = ask::<LayoutReply>(&*self.network, from.mark.node_id, op, mine.stamp(), within.min(FETCH));
+        let asked =
+            ask::<LayoutReply>(&*self.network, from.mark.node_id, op, mine.stamp(), within.min(FETCH));
         let reply = asked.await.map_err(|why| failed(why.to_string()))?;
         let text = std::str::from_utf8(&reply.record).map_err(|why| failed(why.to_string()))?;
         let record = Record::from_json(text).map_err(|why| failed(why.to_string()))?;

@@ -71,16 +71,11 @@ impl Door {
             wrong.add("context", why.to_string());
             VersionVector::new()
         });
-        let write_id = match write_id {
-            [] => None,
-            bytes => match bytes.try_into() {
-                Ok(id) => Some(WriteId(id)),
-                Err(_) => {
-                    wrong.add("write_id", format!("{} bytes; send 16 random bytes, or none", bytes.len()));
-                    None
-                }
-            },
-        };
+        let id: Option<[u8; 16]> = write_id.try_into().ok();
+        if id.is_none() && !write_id.is_empty() {
+            wrong.add("write_id", format!("{} bytes; send 16 random bytes, or none", write_id.len()));
+        }
+        let write_id = id.map(WriteId);
         if wrong.is_empty() { Ok(Admitted { key, context, value, write_id }) } else { Err(wrong) }
     }
 }

@@ -75,7 +75,7 @@ pub fn status(why: CoordinateError) -> Status {
         CoordinateError::TooManyVersions { context, .. } => {
             let details = ErrorDetails::with_error_info("TOO_MANY_VERSIONS", DOMAIN, HashMap::new());
             let status = Status::with_error_details(Code::FailedPrecondition, message, details);
-            with_context(status, context)
+            with_context(status, &context)
         }
         CoordinateError::Overloaded => {
             let details = ErrorDetails::with_retry_info(Some(SOON));
@@ -86,22 +86,18 @@ pub fn status(why: CoordinateError) -> Status {
     }
 }
 
-fn unavailable(
-    reason: &str,
-    message: String,
-    counts: &[(&str, usize)],
-    retry: Duration,
-) -> Status {
-    let counts: HashMap<_, _> = counts.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect();
+fn unavailable(reason: &str, message: String, counts: &[(&str, usize)], retry: Duration) -> Status {
+    let counts: HashMap<_, _> =
+        counts.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect();
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, counts);
     details.set_retry_info(Some(retry));
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
 /// The same status with the key's current context in its metadata.
-fn with_context(mut status: Status, context: Bytes) -> Status {
+fn with_context(mut status: Status, context: &[u8]) -> Status {
     if !context.is_empty() {
-        status.metadata_mut().insert_bin(CONTEXT, MetadataValue::from_bytes(&context));
+        status.metadata_mut().insert_bin(CONTEXT, MetadataValue::from_bytes(context));
     }
     status
 }
@@ -122,7 +118,7 @@ fn unpack(forwarded: ForwardedStatus) -> Status {
     let ForwardedStatus { code, message, details, context } = forwarded;
     let metadata = MetadataMap::new();
     let status = Status::with_details_and_metadata(Code::from_i32(code), message, details, metadata);
-    with_context(status, context)
+    with_context(status, &context)
 }
 
 #[cfg(test)]

@@ -48,10 +48,7 @@ impl Kv for KvService {
         Ok(Response::new(self.requests.delete(request.into_inner(), within, false).await?))
     }
 
-    async fn get_layout(
-        &self,
-        _: Request<GetLayoutRequest>,
-    ) -> Result<Response<GetLayoutResponse>, Status> {
+    async fn get_layout(&self, _: Request<GetLayoutRequest>) -> Result<Response<GetLayoutResponse>, Status> {
         let record = self.layouts.current().map(|standing| self.text.of(&standing.record));
         Ok(Response::new(GetLayoutResponse { record: record.unwrap_or_default() }))
     }

@@ -77,8 +77,7 @@ impl ApiMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
-        let metrics =
-            Self { requests: Family::default(), seconds: Family::new_with_constructor(histogram) };
+        let metrics = Self { requests: Family::default(), seconds: Family::new_with_constructor(histogram) };
         let help = "Requests of clients, by operation, outcome, and whether a member forwarded them";
         registry.register("requests", help, metrics.requests.clone());
         let help = "Time from a request's arrival to its answer";

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use dynamo_ring::Record;
 
+/// A record and its text.
+type Text = (Arc<Record>, Bytes);
+
 /// The last record that was asked for, as text. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct RecordText {
-    last: Arc<Mutex<Option<(Arc<Record>, Bytes)>>>,
+    last: Arc<Mutex<Option<Text>>>,
 }
 
 impl RecordText {

@@ -23,7 +23,7 @@ use crate::coordinate::CoordinateError;
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
 use crate::peer::wire::{self, node_id};
-use crate::peer::{Bounds, Handler, Sender, Voice, exchange};
+use crate::peer::{Bounds, Handler, Peers, Sender, Voice, exchange};
 use crate::store::{
     Committer, DataKey, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store, StoreError,
     SubmitError,
@@ -46,6 +46,8 @@ pub struct ReplicaParts {
     pub store: Arc<dyn Store>,
     /// Clients' requests that members forward.
     pub requests: Requests,
+    /// The ways to the other members.
+    pub peers: Peers,
     /// What this node says of itself.
     pub voice: Arc<Voice>,
     /// Since when a hint is owed.
@@ -117,9 +119,10 @@ impl ReplicaParts {
             Op::Store(store) => self.store(entered, &from, store).await.map(Body::Store),
             Op::StoreMany(many) => self.store_many(entered, &from, many).await.map(Body::StoreMany),
             Op::Fetch(fetch) => self.fetch(&entered, fetch).await.map(Body::Fetch),
-            Op::MerkleRoots(roots) => {
-                self.read(entered, move |local| serve::merkle_roots(local, &roots)).await.map(Body::MerkleRoots)
-            }
+            Op::MerkleRoots(roots) => self
+                .read(entered, move |local| serve::merkle_roots(local, &roots))
+                .await
+                .map(Body::MerkleRoots),
             Op::MerkleChildren(children) => {
                 let nodes = self.read(entered, move |local| serve::merkle_children(local, &children));
                 nodes.await.map(Body::MerkleChildren)
@@ -138,8 +141,10 @@ impl ReplicaParts {
     /// What this node knows of the one who greets, which is remembered along with it.
     async fn hello(&self, from: &Sender) -> Result<HelloReply, Refusal> {
         self.admission.greet(from)?;
+        self.peers.is_there(from.mark.node_id);
         let (local, node) = (self.local.clone(), from.mark.node_id);
-        let known = blocking(move || known_of(&local, node)).await.map_err(|why: StoreError| storage(&why.into()))?;
+        let known =
+            blocking(move || known_of(&local, node)).await.map_err(|why: StoreError| storage(&why.into()))?;
         if self.layouts.current().is_some() {
             // Answered when it is on disk: a number that a crash takes back would not be known.
             self.durable(None, Mark(from.mark)).await?;
@@ -148,7 +153,12 @@ impl ReplicaParts {
         Ok(HelloReply { name, known_commit: known.commit, known_synced: known.synced })
     }
 
-    async fn store(&self, entered: Entered, from: &Sender, request: StoreRequest) -> Result<StoreReply, Refusal> {
+    async fn store(
+        &self,
+        entered: Entered,
+        from: &Sender,
+        request: StoreRequest,
+    ) -> Result<StoreReply, Refusal> {
         let StoreRequest { key, state, hint_for } = request;
         let state = State::decode(&state).map_err(invalid)?;
         let hint = self.stand_in(&entered, &hint_for)?;

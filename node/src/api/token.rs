@@ -64,8 +64,8 @@ impl TokenGuard {
 }
 
 fn read(path: &Path) -> Result<Hash, TokenError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| TokenError::Unreadable { path: path.to_owned(), why })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|why| TokenError::Unreadable { path: path.to_owned(), why })?;
     match text.trim() {
         "" => Err(TokenError::Empty(path.to_owned())),
         token => Ok(hash(token)),

@@ -97,13 +97,12 @@ impl Coordinator {
         };
         let (write_id, key) = (order.write_id, order.key.clone());
         let Terms { strict, until, pass, .. } = order.terms;
-        let first = match self.superseded(&key, write_id).await? {
-            Some((dot, state)) => self.again(key.clone(), state, dot, hint)?,
-            None => {
-                let now_ms = self.parts.clock.now_ms();
-                let WriteOrder { key, context, value, write_id, .. } = order;
-                self.put(Put { key, context, value, write_id, now_ms, hint })?
-            }
+        let first = if let Some((dot, state)) = self.superseded(&key, write_id).await? {
+            self.again(key.clone(), state, dot, hint)?
+        } else {
+            let now_ms = self.parts.clock.now_ms();
+            let WriteOrder { key, context, value, write_id, .. } = order;
+            self.put(Put { key, context, value, write_id, now_ms, hint })?
         };
         let (answer, answered) = oneshot::channel();
         let handoff = Instant::now() + self.parts.patience.handoff;
@@ -132,7 +131,7 @@ impl Coordinator {
         dot: Dot,
         hint: Option<StandIn>,
     ) -> Result<First, CoordinateError> {
-        let merge = Merge { key: key.clone(), state: state.clone(), hint, from: None };
+        let merge = Merge { key: key.clone(), state, hint, from: None };
         let mut ticket = self.parts.committer.submit(merge)?;
         let applied = std::mem::replace(&mut ticket.applied, oneshot::channel().1);
         let applied = async move {

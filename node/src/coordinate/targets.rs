@@ -37,6 +37,7 @@ impl Sides {
     }
 
     /// Those of either.
+    #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self { stable: self.stable || other.stable, target: self.target || other.target }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use dynamo_proto::v1::HelloReply;
 use dynamo_ring::{Member, NodeId};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -36,7 +36,9 @@ pub(super) struct Link {
     member: Member,
     connection: Arc<ArcSwapOption<Connection>>,
     /// A layout record that this member sent is being looked at.
-    pub(super) offering: Arc<AtomicBool>,
+    offering: Arc<AtomicBool>,
+    /// It is known to be there: no use in waiting with the next attempt.
+    there: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -44,8 +46,17 @@ impl Link {
     /// Begins to dial.
     pub(super) fn start(member: Member, shared: Shared) -> Self {
         let connection = Arc::new(ArcSwapOption::empty());
-        let task = tokio::spawn(keep_open(member.clone(), Arc::clone(&connection), shared));
-        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), task }
+        let there = Arc::new(Notify::new());
+        let task =
+            tokio::spawn(keep_open(member.clone(), Arc::clone(&connection), Arc::clone(&there), shared));
+        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), there, task }
+    }
+
+    /// The member has shown that it is there: dials at once.
+    pub(super) fn dial_now(&self) {
+        if self.connection.load().is_none() {
+            self.there.notify_one();
+        }
     }
 
     /// Whom it leads to, and where it dials.
@@ -83,7 +94,7 @@ impl Drop for Link {
     }
 }
 
-async fn keep_open(member: Member, slot: Arc<ArcSwapOption<Connection>>, shared: Shared) {
+async fn keep_open(member: Member, slot: Arc<ArcSwapOption<Connection>>, there: Arc<Notify>, shared: Shared) {
     let mut wait = FIRST_WAIT;
     let mut said = String::new();
     loop {
@@ -104,8 +115,10 @@ async fn keep_open(member: Member, slot: Arc<ArcSwapOption<Connection>>, shared:
         }
         // Spread out, so that those who lost the same peer do not all come back at one moment.
         let spread = f64::from(rand::random::<u8>()) / 512.0;
-        sleep(wait.mul_f64(0.5 + spread)).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        tokio::select! {
+            () = sleep(wait.mul_f64(0.5 + spread)) => wait = (wait * 2).min(LONGEST_WAIT),
+            () = there.notified() => wait = FIRST_WAIT,
+        }
     }
 }
 

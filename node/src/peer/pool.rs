@@ -46,12 +46,10 @@ impl std::fmt::Debug for Peers {
 impl Peers {
     /// Dials every member of the layout, and follows it. `on_hello` is told what each of them says when it is greeted.
     pub fn start(voice: Arc<Voice>, layouts: Layouts, bounds: Bounds, on_hello: OnHello) -> Self {
-        let shared =
-            Shared { voice: Arc::clone(&voice), bounds, up: Arc::new(watch::Sender::new(0)), on_hello };
-        let inner = Inner { me: voice.node_id(), links: RwLock::default(), layouts: layouts.clone(), shared };
-        let peers = Self { inner: Arc::new(inner) };
+        let (me, mut changes) = (voice.node_id(), layouts.subscribe());
+        let shared = Shared { voice, bounds, up: Arc::new(watch::Sender::new(0)), on_hello };
+        let peers = Self { inner: Arc::new(Inner { me, links: RwLock::default(), layouts, shared }) };
         let following = Arc::downgrade(&peers.inner);
-        let mut changes = layouts.subscribe();
         peers.inner.follow();
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -66,6 +64,21 @@ impl Peers {
     pub fn up(&self) -> Vec<NodeId> {
         let links = self.inner.links();
         links.iter().filter(|(_, link)| link.connection().is_some()).map(|(node, _)| *node).collect()
+    }
+
+    /// A member has shown that it is there, by calling: it is dialled at once, however long ago it was last found away.
+    pub fn is_there(&self, node: NodeId) {
+        if let Some(link) = self.inner.links().get(&node) {
+            link.dial_now();
+        }
+    }
+
+    /// Waits until every member that is dialled is up, `within` at the longest.
+    pub async fn all_up(&self, within: Duration) {
+        let mut changes = self.watch_up();
+        let all = async { while self.up().len() < self.dialled() && changes.changed().await.is_ok() {} };
+        // Those who are away are away.
+        let _ = tokio::time::timeout(within, all).await;
     }
 
     /// Members that are dialled.

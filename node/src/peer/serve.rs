@@ -24,7 +24,7 @@ const SERVED: usize = 1024;
 /// are refused beyond this rather than left to fill the stream: two nodes that forward to each other would stand still.
 const FORWARDED: usize = 512;
 /// KiB of requests of one peer that are served at a time.
-const SERVED_KIB: usize = 96 << 10;
+const SERVED_KIB: u32 = 96 << 10;
 
 /// Who answers the requests of peers.
 pub trait Handler: Send + Sync + 'static {
@@ -80,7 +80,7 @@ impl Drop for Closing {
 async fn read<H: Handler>(handler: Arc<H>, mut requests: Streaming<Frame>, outbox: Arc<Outbox<Envelope>>) {
     let outbox = Closing(outbox);
     let served = Arc::new(Semaphore::new(SERVED));
-    let served_kib = Arc::new(Semaphore::new(SERVED_KIB));
+    let served_kib = Arc::new(Semaphore::new(SERVED_KIB as usize));
     let forwarded = Arc::new(Semaphore::new(FORWARDED));
     while let Ok(Some(frame)) = requests.message().await {
         let Ok(from) = Sender::from_message(frame.sender.as_ref()) else { return };
@@ -92,7 +92,7 @@ async fn read<H: Handler>(handler: Arc<H>, mut requests: Streaming<Frame>, outbo
                 }
                 _ => None,
             };
-            let kib = u32::try_from(request.encoded_len() >> 10).unwrap_or(u32::MAX).min(SERVED_KIB as u32);
+            let kib = u32::try_from(request.encoded_len() >> 10).unwrap_or(u32::MAX).min(SERVED_KIB);
             let Ok(slot) = Arc::clone(&served).acquire_owned().await else { return };
             let Ok(bytes) = Arc::clone(&served_kib).acquire_many_owned(kib).await else { return };
             let permits = Permits { _slot: slot, _bytes: bytes, _forward: None };

@@ -28,7 +28,9 @@ pub enum StartError {
     #[error("{0} is in use by another process; stop that one, or give another directory with --data-dir")]
     InUse(PathBuf),
     /// The file system refuses.
-    #[error("the data directory {path} cannot be used ({why}); check that it is mounted and writable by this user")]
+    #[error(
+        "the data directory {path} cannot be used ({why}); check that it is mounted and writable by this user"
+    )]
     Directory {
         /// The path that it was about.
         path: PathBuf,
@@ -36,7 +38,9 @@ pub enum StartError {
         why: io::Error,
     },
     /// The database cannot be read.
-    #[error("the data in {path} cannot be opened ({why}); set it aside and let the node join empty: replicas have it")]
+    #[error(
+        "the data in {path} cannot be opened ({why}); set it aside and let the node join empty: replicas have it"
+    )]
     Data {
         /// The data directory.
         path: PathBuf,
@@ -77,7 +81,9 @@ impl StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
     /// What was not synced may be lost, and no later sync can tell.
-    #[error("the store has failed, so the node ends at once; its next start goes on from what is on disk: {0}")]
+    #[error(
+        "the store has failed, so the node ends at once; its next start goes on from what is on disk: {0}"
+    )]
     Store(String),
     /// The data is an older copy; it has been set aside.
     #[error("{set_back}{}", .aside.as_ref().map(|path| format!(" (set aside as {})", path.display())).unwrap_or_default())]

@@ -6,6 +6,7 @@
 //! stop is the last thing on disk.
 
 mod error;
+mod ground;
 mod services;
 mod stop;
 
@@ -18,29 +19,28 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::error::{Fatal, StartError};
-use crate::api::record::RecordText;
+use self::ground::Ground;
+use self::services::Services;
 use crate::api::token::TokenGuard;
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::coordinate::{Coordinator, CoordinateMetrics, Parts};
 use crate::hint::{Deliverer, HintMetrics};
 use crate::identity::{Alarm, Start, settle};
-use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
 use crate::peer::{Bounds, Network, Peers, Voice};
 use crate::phase::{Life, Phase};
 use crate::repair::{AntiEntropy, RepairMetrics};
-use crate::store::{
-    CommitThread, Committer, DataDirectory, FjallStore, Local, NewActor, Opened, QueueLimits, Store,
-};
+use crate::store::{CommitThread, Committer, DataDirectory, FjallStore, NewActor};
 use crate::transfer::{Copier, Exchange, Giver, Pace, Progress};
 use crate::version::ActorId;
 use crate::worker;
 
 /// How long the start waits for other members to say what they know of this node.
 const SETTLE: Duration = Duration::from_secs(3);
+
+/// How long the start waits for the other members to be connected.
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// A running node.
 pub struct Node {
@@ -72,84 +72,49 @@ impl Node {
         let token = TokenGuard::from_file(&config.admin_token_file)?;
         let grpc = listen(config.listen, "--listen").await?;
         let http = listen(config.http, "--http").await?;
-        let Opened { directory, store, identity, was_clean, is_new, set_aside } = open(&config).await?;
-        if let Some(aside) = set_aside {
-            tracing::info!(aside = %aside.display(), "the node that was here had retired; its data is set aside");
-        }
-        tracing::info!(name = config.name, node = %identity.node_id, is_new, was_clean, "data directory is open");
-
-        let queue = QueueLimits::default();
-        let shared: Arc<dyn Store> = Arc::<FjallStore>::clone(&store);
-        let (committer, thread) = Committer::start(Arc::clone(&shared), config.key_limits(), queue)
-            .map_err(|why| StartError::Data { path: config.data_dir.clone(), why })?;
-        let local = Local::new(Arc::clone(&shared));
-        let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), identity.node_id)
-            .map_err(|why| StartError::Data { path: config.data_dir.clone(), why })?;
+        let (grpc_address, http_address) = (address(&grpc, config.listen), address(&http, config.http));
+        let ground = Ground::open(&config).await?;
+        let Ground { directory, store, identity, was_clean, committer, thread, local, layouts, keeper } =
+            ground;
         let mut tasks = vec![tokio::spawn(keeper.run())];
 
-        let voice = Voice::new(
-            config.name.clone(),
-            identity.node_id,
-            identity.actor,
-            committer.clone(),
-            layouts.clone(),
-        );
+        let (node_id, actor) = (identity.node_id, identity.actor);
+        let voice = Voice::new(config.name.clone(), node_id, actor, committer.clone(), layouts.clone());
         let (voice, alarm, bounds) = (Arc::new(voice), Alarm::default(), Bounds::default());
         let listener = alarm.listener(committer.clone());
         let peers = Peers::start(Arc::clone(&voice), layouts.clone(), bounds, listener);
         let network: Arc<dyn Network> = Arc::new(peers.clone());
-
-        let metrics = Arc::new(Metrics::default());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let life = Life::new(layouts.clone(), committer.clone());
         let gate = Gate::new(config.request_limits());
-        let coordinator = Coordinator::new(Parts {
-            layouts: layouts.clone(),
-            committer: committer.clone(),
-            local: local.clone(),
-            network: Arc::clone(&network),
-            clock: Arc::clone(&clock),
-            patience: config.patience(),
-            metrics: metrics.register(CoordinateMetrics::register),
-        });
-        let (local_reader, exchange_committer) = (local.clone(), committer.clone());
+        let (metrics, progress) = (Arc::new(Metrics::default()), Progress::default());
         let exchange = Exchange {
             network: Arc::clone(&network),
-            local: local_reader,
-            committer: exchange_committer,
+            local: local.clone(),
+            committer: committer.clone(),
             layouts: layouts.clone(),
         };
-        let progress = Progress::default();
         metrics.collect(Box::new(Gauges {
             committer: committer.clone(),
-            local: local.clone(),
+            local,
             layouts: layouts.clone(),
             peers: peers.clone(),
             gate: gate.clone(),
             life: life.clone(),
             progress: progress.clone(),
         }));
-
         let (stop, stopped) = watch::channel(false);
-        let (grpc_address, http_address) = (address(&grpc, config.listen), address(&http, config.http));
-        let services = services::Services {
+        let services = Services {
             config: &config,
             token,
             life: life.clone(),
             gate: gate.clone(),
-            coordinator,
-            layouts: layouts.clone(),
-            network: Arc::clone(&network),
-            committer: committer.clone(),
-            local,
-            store: shared,
+            peers: peers.clone(),
+            store: Arc::<FjallStore>::clone(&store),
             voice: Arc::clone(&voice),
-            clock,
             bounds,
             exchange: exchange.clone(),
             progress: progress.clone(),
             metrics: Arc::clone(&metrics),
-            text: RecordText::default(),
         };
         let servers = services.serve(grpc, http, &stopped, &mut tasks)?;
 
@@ -159,7 +124,7 @@ impl Node {
             life,
             gate,
             peers,
-            committer: committer.clone(),
+            committer,
             alarm,
             thread,
             store,
@@ -170,23 +135,14 @@ impl Node {
             tasks,
         };
         if let Some(standing) = layouts.current() {
-            let own = committer.last_commit();
-            let start = settle(&*network, &standing, identity.node_id, own, was_clean, SETTLE).await;
+            let own = node.committer.last_commit();
+            let start = settle(&*network, &standing, node_id, own, was_clean, SETTLE).await;
             node = node.carry_out(start, &voice).await?;
         }
+        // A short while for the streams to open: the first requests would find nobody. Whoever is away stays away.
+        node.peers.all_up(CONNECT).await;
         node.life.enter(Phase::Serving);
-
-        let pace = || Pace::new(config.rebalance_max_bytes_per_second);
-        let rebalance = pace();
-        let hints = metrics.register(HintMetrics::register);
-        let repairs = metrics.register(RepairMetrics::register);
-        let interval = config.anti_entropy_interval();
-        node.workers = vec![
-            worker::spawn(Copier::new(exchange.clone(), rebalance.clone(), progress), stopped.clone()),
-            worker::spawn(Giver::new(exchange.clone(), rebalance), stopped.clone()),
-            worker::spawn(Deliverer::new(exchange.clone(), pace(), hints), stopped.clone()),
-            worker::spawn(AntiEntropy::new(exchange, pace(), repairs, interval), stopped),
-        ];
+        node.workers = workers(&config, &exchange, progress, &metrics, &stopped);
         tracing::info!(grpc = %node.grpc, http = %node.http, ready = node.life.is_ready(), "started");
         Ok(node)
     }
@@ -233,13 +189,27 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// Opening may take a while after a crash.
-async fn open(config: &Config) -> Result<Opened, StartError> {
-    let (path, options) = (config.data_dir.clone(), config.store());
-    let opened = tokio::task::spawn_blocking(move || DataDirectory::open(&path, options)).await;
-    let path = config.data_dir.clone();
-    match opened {
-        Ok(opened) => opened.map_err(|why| StartError::of_open(path, why)),
-        Err(why) => Err(StartError::Directory { path, why: std::io::Error::other(why) }),
-    }
+/// What goes on behind requests.
+fn workers(
+    config: &Config,
+    exchange: &Exchange,
+    progress: Progress,
+    metrics: &Metrics,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let pace = || Pace::new(config.rebalance_max_bytes_per_second);
+    // What comes and what goes with a change of layout share one pace.
+    let rebalance = pace();
+    let hints = metrics.register(HintMetrics::register);
+    let repairs = metrics.register(RepairMetrics::register);
+    let copier = Copier::new(exchange.clone(), rebalance.clone(), progress);
+    let giver = Giver::new(exchange.clone(), rebalance);
+    let deliverer = Deliverer::new(exchange.clone(), pace(), hints);
+    let anti_entropy = AntiEntropy::new(exchange.clone(), pace(), repairs, config.anti_entropy_interval());
+    vec![
+        worker::spawn(copier, stopped.clone()),
+        worker::spawn(giver, stopped.clone()),
+        worker::spawn(deliverer, stopped.clone()),
+        worker::spawn(anti_entropy, stopped.clone()),
+    ]
 }

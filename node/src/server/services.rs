@@ -26,13 +26,12 @@ use crate::api::requests::Requests;
 use crate::api::token::TokenGuard;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::coordinate::Coordinator;
-use crate::layout::Layouts;
+use crate::coordinate::{CoordinateMetrics, Coordinator, Parts};
 use crate::limits::Gate;
 use crate::metrics::Metrics;
-use crate::peer::{Bounds, MAX_FRAME, Network, Voice};
+use crate::peer::{Bounds, MAX_FRAME, Peers, Voice};
 use crate::phase::Life;
-use crate::store::{Committer, Local, Store};
+use crate::store::Store;
 use crate::transfer::{Exchange, Progress};
 
 /// What a message may have beside its value: key, context, framing.
@@ -48,19 +47,14 @@ pub(super) struct Services<'a> {
     pub token: TokenGuard,
     pub life: Life,
     pub gate: Gate,
-    pub coordinator: Coordinator,
-    pub layouts: Layouts,
-    pub network: Arc<dyn Network>,
-    pub committer: Committer,
-    pub local: Local,
+    pub peers: Peers,
     pub store: Arc<dyn Store>,
     pub voice: Arc<Voice>,
-    pub clock: Arc<dyn Clock>,
     pub bounds: Bounds,
+    /// What movers of data work with; the coordinator and the services work with the same.
     pub exchange: Exchange,
     pub progress: Progress,
     pub metrics: Arc<Metrics>,
-    pub text: RecordText,
 }
 
 /// A server, by the name that its end is told under.
@@ -75,26 +69,37 @@ impl Services<'_> {
         stopped: &watch::Receiver<bool>,
         tasks: &mut Vec<JoinHandle<()>>,
     ) -> Result<Vec<Served>, StartError> {
+        let Exchange { network, local, committer, layouts } = self.exchange.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let coordinator = Coordinator::new(Parts {
+            layouts: layouts.clone(),
+            committer: committer.clone(),
+            local: local.clone(),
+            network: Arc::clone(&network),
+            clock: Arc::clone(&clock),
+            patience: self.config.patience(),
+            metrics: self.metrics.register(CoordinateMetrics::register),
+        });
         let requests = Requests {
-            coordinator: self.coordinator,
+            coordinator,
             gate: self.gate,
             life: self.life.clone(),
             door: self.config.door(),
             metrics: self.metrics.register(ApiMetrics::register),
         };
-        let admission =
-            Admission::new(self.layouts.clone(), self.network, self.life.clone(), self.text.clone());
-        let cap = self.config.request_cap();
-        let kv = KvService::new(requests.clone(), self.layouts.clone(), self.text, cap);
+        let text = RecordText::default();
+        let admission = Admission::new(layouts.clone(), network, self.life.clone(), text.clone());
+        let kv = KvService::new(requests.clone(), layouts.clone(), text, self.config.request_cap());
         let replica = ReplicaService::new(ReplicaParts {
             admission,
-            layouts: self.layouts,
-            committer: self.committer,
-            local: self.local,
+            layouts,
+            committer,
+            local,
             store: self.store,
             requests,
+            peers: self.peers,
             voice: self.voice,
-            clock: self.clock,
+            clock,
             bounds: self.bounds,
         });
         let admin = AdminService::new(self.exchange, self.progress, self.config.name.clone(), SystemClock);

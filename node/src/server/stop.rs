@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::future::{join_all, select_all};
 use tokio::time::timeout;
 
-use super::error::Fatal;
 use super::Node;
+use super::error::Fatal;
 use crate::identity::SetBack;
 use crate::phase::Phase;
 use crate::store::directory::write_clean_mark;
