@@ -51,6 +51,8 @@ struct Told {
     uid: String,
     status: Option<DynamoClusterStatus>,
     written: Option<Instant>,
+    /// Of the last pass: what is asked for again and again is no news, and no reason to hurry.
+    steps: Vec<Step>,
 }
 
 /// Makes passes.
@@ -143,16 +145,19 @@ impl<C: NodeClient + Clone> Reconciler<C> {
                 }
             }
         }
+        let again = self.again(&desired.names, &plan.steps);
         for step in &plan.steps {
             let result = applier.step(step).await;
-            tracing::info!(
-                namespace = desired.names.namespace,
-                cluster = desired.names.cluster,
-                step = name(step),
-                outcome = outcome(&result),
-                "{}",
-                summary(step)
-            );
+            if !again {
+                tracing::info!(
+                    namespace = desired.names.namespace,
+                    cluster = desired.names.cluster,
+                    step = name(step),
+                    outcome = outcome(&result),
+                    "{}",
+                    summary(step)
+                );
+            }
             if result.is_ok() {
                 self.publish(&cluster.object_ref(&()), story::tell(step, &seen.observed, &desired.names))
                     .await;
@@ -161,7 +166,16 @@ impl<C: NodeClient + Clone> Reconciler<C> {
         }
         let facts = Facts { desired, observed: &seen.observed, plan: &plan, failures: &failures, now };
         let status = status::status(before, &facts);
-        Ok((status, rest(&plan, writes.len(), &failures)))
+        Ok((status, rest(&plan, writes.len(), again, &failures)))
+    }
+
+    /// Whether these are the steps of the last pass.
+    fn again(&self, names: &Names, steps: &[Step]) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut told.entry(names.clone()).or_default().steps;
+        let again = !steps.is_empty() && last == steps;
+        steps.clone_into(last);
+        again
     }
 
     /// Counts how a step ended; the sentence for the status if a person should know. That someone was faster, that a
@@ -196,7 +210,8 @@ impl<C: NodeClient + Clone> Reconciler<C> {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = told.entry(names.clone()).or_default();
             if entry.uid != uid {
-                *entry = Told { uid, ..Told::default() };
+                entry.written = None;
+                entry.uid = uid;
             }
             entry.status = Some(status.clone());
             entry.written.map(|at| at.elapsed())
@@ -263,13 +278,13 @@ impl<C: NodeClient + Clone> Reconciler<C> {
 pub type Shared<C> = Arc<Reconciler<C>>;
 
 /// How long until the next look.
-fn rest(plan: &Plan, writes: usize, failures: &[String]) -> Duration {
+fn rest(plan: &Plan, writes: usize, again: bool, failures: &[String]) -> Duration {
     let awaits = plan.waits.iter().any(|wait| !matches!(wait, Wait::VolumeSize(..)));
     if !failures.is_empty() {
         TROUBLE
-    } else if writes > 0 || !plan.steps.is_empty() {
+    } else if writes > 0 || (!plan.steps.is_empty() && !again) {
         SOON
-    } else if awaits {
+    } else if awaits || again {
         BUSY
     } else {
         CALM
@@ -326,18 +341,24 @@ fn now() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::observed::Version;
 
     #[test]
     fn the_pace_follows_what_there_is_to_do() {
         let idle = Plan::default();
-        assert_eq!(rest(&idle, 0, &[]), CALM);
-        assert_eq!(rest(&idle, 1, &[]), SOON);
+        assert_eq!(rest(&idle, 0, false, &[]), CALM);
+        assert_eq!(rest(&idle, 1, false, &[]), SOON);
+        let step =
+            Step::DeleteVolume { ordinal: 3, at: Version { uid: "u".into(), resource_version: "1".into() } };
+        let stepping = Plan { steps: vec![step], waits: vec![] };
+        assert_eq!(rest(&stepping, 0, false, &[]), SOON);
+        assert_eq!(rest(&stepping, 0, true, &[]), BUSY, "asked for again: no hurry");
         let waiting = Plan { steps: vec![], waits: vec![Wait::StatefulSetGoing] };
-        assert_eq!(rest(&waiting, 0, &[]), BUSY);
-        assert_eq!(rest(&waiting, 0, &["x".into()]), TROUBLE);
+        assert_eq!(rest(&waiting, 0, false, &[]), BUSY);
+        assert_eq!(rest(&waiting, 0, false, &["x".into()]), TROUBLE);
         // A volume size that this version does not grow is told, and is no reason to look every second.
         let told = Plan { steps: vec![], waits: vec![Wait::VolumeSize("1Gi".into(), "2Gi".into())] };
-        assert_eq!(rest(&told, 0, &[]), CALM);
+        assert_eq!(rest(&told, 0, false, &[]), CALM);
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Node {
     }
 
     pub(crate) fn retire(&mut self, node_id: NodeId) -> bool {
-        if node_id == self.id && !self.serves() && self.holds.is_empty() {
+        let named = self.record.as_ref().is_none_or(|r| r.layouts().any(|layout| layout.names(&self.id)));
+        if node_id == self.id && !named && self.holds.is_empty() {
             self.retired = true;
         }
         self.retired

@@ -206,26 +206,14 @@ impl Lane<'_> {
         self.record.layouts().any(|layout: &Layout| layout.names(id))
     }
 
-    /// One that was down while an abandoned target of its was replaced still believes in that: it hears of the present
-    /// layout first, which does not name it.
+    /// Whoever is to retire hears first of the record as it stands, which does not name it: it may still believe in an
+    /// abandoned target, or may not know that the last change has settled (which moves no stamp, so it cannot be asked).
     fn retire(&self, ids: &[NodeId]) -> Plan {
-        let reports = reports(self.record, self.observed, &self.desired.names);
-        let present = Some((self.record.stamp(), self.record.id()));
-        let knows =
-            |id: &NodeId| reports.get(id).and_then(Option::as_ref).is_some_and(|r| r.acked == present);
-        let mut plan = Plan::default();
-        let mut behind = Vec::new();
-        for (ordinal, node_id) in self.with_ordinals(ids) {
-            if knows(&node_id) {
-                let cluster_id = self.record.cluster_id();
-                plan.steps.push(Step::Retire { ordinal, cluster_id, node_id });
-            } else {
-                behind.push((ordinal, node_id));
-            }
-        }
-        if !behind.is_empty() {
-            plan.steps.push(Step::Tell { record: Box::new(self.record.clone()), members: behind });
-        }
-        plan
+        let members: Vec<(u32, NodeId)> = self.with_ordinals(ids).collect();
+        let cluster_id = self.record.cluster_id();
+        let retire = members.iter().map(|&(ordinal, node_id)| Step::Retire { ordinal, cluster_id, node_id });
+        let retire: Vec<Step> = retire.collect();
+        let tell = Step::Tell { record: Box::new(self.record.clone()), members };
+        Plan { steps: [vec![tell], retire].concat(), waits: Vec::new() }
     }
 }
