@@ -88,7 +88,11 @@ mod tests {
 
         fn woken(&mut self) -> BoxFuture<'_, ()> {
             let wakes = self.wakes;
-            Box::pin(async move { if wakes { () } else { std::future::pending().await } })
+            Box::pin(async move {
+                if !wakes {
+                    std::future::pending::<()>().await;
+                }
+            })
         }
     }
 
@@ -100,7 +104,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_worker_takes_its_turns_when_they_are_due() {
         let (_keep, stop) = watch::channel(false);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let (worker, taken) =
             script(&[Turn::Busy, Turn::Throttled(hour), Turn::Idle(hour), Turn::Done], false);
         let begun = tokio::time::Instant::now();

@@ -90,11 +90,9 @@ impl Keeper {
             Ask::Take(record, answer) => {
                 let before = self.state.record.clone();
                 let stamp = SenderStamp::of(&record);
-                let taken =
-                    self.on(Event::Offered(record)).await.map(|()| match self.state.record == before {
-                        true => Taken::Same,
-                        false => Taken::New,
-                    });
+                let taken = self.on(Event::Offered(record)).await;
+                let same = self.state.record == before;
+                let taken = taken.map(|()| if same { Taken::Same } else { Taken::New });
                 match &taken {
                     Ok(Taken::New) => tracing::info!(record = %stamp, "took a layout record"),
                     Ok(Taken::Same) => {}

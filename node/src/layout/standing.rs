@@ -111,7 +111,6 @@ impl Standing {
                 let partitions = self.gains();
                 (!partitions.is_empty()).then(|| Duty::Sync { target: self.record.id(), partitions })
             }
-            Step::Frozen | Step::Switched => None,
             // Only once older requests have ended: they may still write what is to be handed over.
             Step::Committed if self.acked && self.handed_over != Some(self.record.id()) => {
                 let stable = self.record.stable();
@@ -119,7 +118,7 @@ impl Standing {
                 let hints = !stable.names(&self.me);
                 Some(Duty::HandOver { committed: self.record.id(), partitions, hints })
             }
-            Step::Committed => None,
+            Step::Frozen | Step::Switched | Step::Committed => None,
         }
     }
 }

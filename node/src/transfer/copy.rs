@@ -23,7 +23,7 @@ const ABREAST: usize = 4;
 /// How long to wait before what could not be done is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often an idle copier looks, though it is woken by every change of layout.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Copies what the target gives to this node.
 #[derive(Debug)]

@@ -118,11 +118,11 @@ impl Exchange {
         if reply.nodes.len() != prefixes.len() {
             return Err(ExchangeError::Strange(peer, format!("{} merkle nodes", reply.nodes.len())));
         }
-        let node = |(prefix, bytes): (&Prefix, &Bytes)| match bytes.is_empty() {
-            true => Ok(Node::default()),
-            false => {
-                Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string()))
+        let node = |(prefix, bytes): (&Prefix, &Bytes)| {
+            if bytes.is_empty() {
+                return Ok(Node::default());
             }
+            Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string()))
         };
         prefixes.iter().zip(&reply.nodes).map(node).collect()
     }

@@ -24,7 +24,7 @@ use crate::worker::{Turn, Worker};
 /// Partitions that are handed over side by side.
 const ABREAST: usize = 4;
 const AGAIN: Duration = Duration::from_millis(250);
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Whom each partition is still to be shown to. Pure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,9 @@ impl Giver {
             None => Owed::new(committed),
         };
         let shown = self.show(&standing, &owed, &partitions).await;
-        shown.into_iter().for_each(|(partition, holder)| owed.covers(partition, holder));
+        for (partition, holder) in shown {
+            owed.covers(partition, holder);
+        }
         let done = owed.done(&standing, &partitions);
         self.owed = Some(owed);
         if !done.is_empty() {

@@ -84,12 +84,8 @@ fn admit(layouts: &Layouts, request: &PullRequest) -> Result<(Partition, Option<
     let Some(partition) = partition.ok().filter(|partition| standing.holds(*partition)) else {
         return Err(Status::failed_precondition(format!("partition {} is not held here", request.partition)));
     };
-    let after = match request.after.is_empty() {
-        true => None,
-        false => Some(DataKey::from_peer(request.after.clone()))
-            .transpose()
-            .map_err(|why| Status::invalid_argument(why.to_string()))?,
-    };
+    let after = (!request.after.is_empty()).then(|| DataKey::from_peer(request.after.clone())).transpose();
+    let after = after.map_err(|why| Status::invalid_argument(format!("`after`: {why}")))?;
     Ok((partition, after))
 }
 

@@ -21,7 +21,7 @@ impl Cluster {
 
     /// Drives until the record and what is to be done next satisfy `done`.
     pub(crate) async fn drive_until(&mut self, done: impl Fn(&Record, &Next) -> bool) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         loop {
             let next = change::next(&self.record, &self.reports().await);
             if done(&self.record, &next) {
@@ -86,10 +86,8 @@ fn report(status: &NodeStatus) -> MemberReport {
         wanted: target.partitions_wanted,
     });
     let handed_over = status.hand_over.as_ref().filter(|hand_over| hand_over.done);
-    let barred: BTreeSet<NodeId> = match status.record.is_empty() {
-        true => BTreeSet::new(),
-        false => serde_json::from_slice::<Record>(&status.record).unwrap().lost_ids().collect(),
-    };
+    let record: Option<Record> = serde_json::from_slice(&status.record).ok();
+    let barred: BTreeSet<NodeId> = record.iter().flat_map(Record::lost_ids).collect();
     MemberReport {
         node_id: wire::node_id("node_id", &status.node_id).unwrap(),
         acked: acked.map(|sender| (sender.stamp, sender.id)),

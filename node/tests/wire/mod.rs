@@ -1,7 +1,7 @@
 //! Real nodes in one process: real disks in temporary directories, real sockets on the loopback address.
 
 #![allow(dead_code, unreachable_pub, reason = "not every test uses everything")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say so")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -67,6 +67,21 @@ impl Pod {
     /// One that no layout names.
     pub async fn dormant() -> Self {
         Self::new("alone".to_owned(), &[]).await
+    }
+
+    /// One that is to become the member of this ordinal.
+    pub async fn joining(ordinal: usize) -> Self {
+        Self::new(format!("cart-{ordinal}"), &[]).await
+    }
+
+    /// As a layout names it.
+    pub fn member(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            node_id: self.node_id,
+            zone: String::new(),
+            address: self.address.to_string(),
+        }
     }
 
     pub fn config(&self) -> Config {
@@ -172,15 +187,7 @@ impl Wired {
         for i in 0..count {
             pods.push(Pod::new(format!("cart-{i}"), flags).await);
         }
-        let members: Vec<Member> = pods
-            .iter()
-            .map(|pod| Member {
-                name: pod.name.clone(),
-                node_id: pod.node_id,
-                zone: String::new(),
-                address: pod.address.to_string(),
-            })
-            .collect();
+        let members: Vec<Member> = pods.iter().map(Pod::member).collect();
         let layout = plan::first(&members, Partitions::new(16).unwrap(), 3, ClusterId([7; 16])).unwrap();
         let record = Record::first(layout, Quorum { n: 3, r: 2, w: 2 }).unwrap();
         for pod in &pods {
