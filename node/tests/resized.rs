@@ -1,6 +1,7 @@
 //! Changes of size over real sockets, under writes: what was acknowledged is there afterwards, at every member.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say so")]
+
 mod wire;
 
 use std::collections::{BTreeSet, HashMap};
