@@ -14,7 +14,7 @@ use futures::future::join_all;
 use super::book::Book;
 use super::file::{FileError, RecordFile};
 use super::form::FormError;
-use super::report::{node_id, report};
+use super::report::{self, node_id};
 use crate::admin::{Admin, AdminError, Token};
 use crate::error::Error;
 use crate::pool::Pool;
@@ -66,12 +66,30 @@ pub struct Look {
 
 impl Look {
     fn reports(&self) -> Reports {
-        self.statuses.iter().map(|(id, status)| (*id, status.as_ref().and_then(report))).collect()
+        self.statuses.iter().map(|(id, status)| (*id, status.as_ref().and_then(report::report))).collect()
     }
 
     /// What is to be done next.
+    ///
+    /// Settling, and the noting of a fate, leave the stamp as it is, so that an acknowledgement does not show whether
+    /// a member has heard of it. But a leaver retires only under a record that names it no more, and a client that
+    /// asks a member takes a change for unfinished. So the end waits until everyone has the very record.
     pub fn next(&self) -> Next {
-        change::next(&self.record, &self.reports())
+        let next = change::next(&self.record, &self.reports());
+        match (&next, self.unheard()) {
+            (Next::Done | Next::Retire(_), unheard) if !unheard.is_empty() => Next::Tell(unheard),
+            _ => next,
+        }
+    }
+
+    /// Those that answer, may still be told, and have another record than the one that stands.
+    fn unheard(&self) -> Vec<NodeId> {
+        let differs = |status: &proto::NodeStatus| {
+            status.stage() != proto::Stage::Retired
+                && report::record(status) != Some(Some(self.record.clone()))
+        };
+        let answered = self.statuses.iter().filter_map(|(id, status)| Some((id, status.as_ref()?)));
+        answered.filter(|(_, status)| differs(status)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -178,11 +196,8 @@ impl Driver {
                 Ok(Turn::Acted(self.each(look, &ids, tell).await?))
             }
             Next::Retire(ids) => {
-                let (record, cluster) = (&look.record, look.record.cluster_id());
+                let cluster = look.record.cluster_id();
                 let retire = async |node: Admin, id| {
-                    // Settling leaves the stamp as it is, so nobody was told of it; but a leaver retires only under a
-                    // record that names it no more, and the one it has still shows the layout that did.
-                    node.set_layout(record, id).await?;
                     let reply = node.retire(cluster, id).await?;
                     Ok((!reply.retired).then(|| format!("{id} cannot retire yet: {}", reply.reason)))
                 };
@@ -228,5 +243,66 @@ impl Driver {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::form::tests::{member, record};
+
+    fn sent(record: &Record) -> proto::Stamp {
+        let hash = record.id().hash.as_bytes().to_vec().into();
+        proto::Stamp { epoch: record.stamp().epoch, step: record.step() as u32 + 1, hash }
+    }
+
+    /// Everyone has acknowledged and done all of `has`, which is what each of them has on disk.
+    fn look(record: &Record, has: &Record) -> Look {
+        let status = |id: NodeId| proto::NodeStatus {
+            node_id: id.as_bytes().to_vec().into(),
+            stage: proto::Stage::Serving.into(),
+            record: has.to_json().into(),
+            acked: Some(sent(has)),
+            hand_over: Some(proto::HandOver { committed: Some(sent(has)), done: true, ..Default::default() }),
+            ..proto::NodeStatus::default()
+        };
+        let statuses = change::to_ask(record).map(|id| (id, Some(status(id)))).collect();
+        Look { record: record.clone(), statuses }
+    }
+
+    fn shrunk() -> Record {
+        let three: Vec<_> = (0..3).map(member).collect();
+        let proposed = record(4).propose(&three).unwrap();
+        proposed.freeze().unwrap().switch().unwrap().commit().unwrap()
+    }
+
+    #[test]
+    fn who_has_not_heard_of_the_end_is_told_before_anyone_retires() {
+        let committed = shrunk();
+        let settled = committed.settle().unwrap();
+        let all: Vec<_> = (0..4).map(|i| member(i).node_id).collect();
+        assert_eq!(look(&settled, &committed).next(), Next::Tell(all));
+        assert_eq!(look(&settled, &settled).next(), Next::Retire(vec![member(3).node_id]));
+    }
+
+    #[test]
+    fn the_end_is_over_when_all_have_the_very_record() {
+        let settled = shrunk().settle().unwrap();
+        let over = settled.retired(&member(3).node_id).unwrap();
+        let three: Vec<_> = (0..3).map(|i| member(i).node_id).collect();
+        assert_eq!(look(&over, &settled).next(), Next::Tell(three));
+        assert_eq!(look(&over, &over).next(), Next::Done);
+    }
+
+    #[test]
+    fn a_node_that_has_retired_is_told_nothing_more() {
+        let settled = shrunk().settle().unwrap();
+        let mut look = look(&settled, &settled);
+        let leaver = look.statuses.get_mut(&member(3).node_id).unwrap().as_mut().unwrap();
+        leaver.record = shrunk().to_json().into();
+        leaver.set_stage(proto::Stage::Retired);
+        assert!(
+            matches!(look.next(), Next::Write(next) if *next == settled.retired(&member(3).node_id).unwrap())
+        );
     }
 }

@@ -129,7 +129,7 @@ async fn serve(folder: &Path, args: &Dev) -> Outcome {
 async fn keep(cluster: &mut LocalCluster, folder: &Path, fixed: &Fixed) -> Result<(), Fail> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut lines = typed();
-    let mut told = None;
+    let (mut told, mut said) = (None, Vec::new());
     loop {
         let wanted = wanted(folder)?;
         let round = tokio::select! {
@@ -137,9 +137,13 @@ async fn keep(cluster: &mut LocalCluster, folder: &Path, fixed: &Fixed) -> Resul
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
         };
-        for line in &round.did {
-            println!("{line}");
+        // What cannot be done yet is tried again in each round, and said once.
+        if round.did != said {
+            for line in &round.did {
+                println!("{line}");
+            }
         }
+        said = if round.did.is_empty() { said } else { round.did };
         if round.quiet && told != Some(wanted) {
             println!("{}", how_to_use(cluster, folder, wanted, fixed)?);
             told = Some(wanted);
