@@ -228,9 +228,6 @@ pub(crate) enum NodeCommand {
         /// The folder with this cluster's record (layout.json).
         #[arg(long)]
         dir: PathBuf,
-        /// File with the cluster's token.
-        #[arg(long, env = "DYNAMO_ADMIN_TOKEN_FILE")]
-        token: PathBuf,
     },
 }
 

@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         Command::Status => status::run(&common).await,
         Command::Ring(args) => ring::run(&common, args).await,
         Command::Inspect(args) => inspect::run(&common, &args).await,
-        Command::Node(args) => node::run(&args),
+        Command::Node(args) => node::run(&common, &args),
         Command::Dev(args) => dev::run(args).await,
     };
     outcome.unwrap_or_else(|Fail { message, code }| {

@@ -2,17 +2,16 @@
 
 use std::process::ExitCode;
 
-use dynamo_client::Token;
 use dynamo_client::change::Driver;
 use dynamo_ring::NodeId;
 
-use crate::args::{Node, NodeCommand};
+use crate::args::{Common, Node, NodeCommand};
 use crate::fail::{Fail, Outcome};
 
-pub(crate) fn run(args: &Node) -> Outcome {
-    let NodeCommand::Lost { node_id, dir, token } = &args.command;
+pub(crate) fn run(common: &Common, args: &Node) -> Outcome {
+    let NodeCommand::Lost { node_id, dir } = &args.command;
     let node: NodeId = node_id.parse().map_err(Fail::usage)?;
-    let record = Driver::new(dir, Token::read(token)?).lost(&node)?;
+    let record = Driver::new(dir, common.need_token()?).lost(&node)?;
     println!(
         "{node} is noted as lost, and barred for ever once the others know.\n\
          Give its replicas to others: dynamoctl ring plan --remove NAME --dir {} (epoch is {})",

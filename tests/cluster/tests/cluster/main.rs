@@ -1,4 +1,4 @@
-//! Real `dynamo-node` processes on loopback: keys, bad input, failures, changes of size.
+//! Real `dynamo-node` processes on loopback: keys, bad input, failures, changes of size, and that the verifier sees a loss.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is the report
 
@@ -6,3 +6,4 @@ mod failures;
 mod inputs;
 mod keys;
 mod resize;
+mod verifier;
