@@ -48,6 +48,45 @@ async fn nothing_acknowledged_is_lost_from_three_to_five_to_three() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_two_steps_behind_is_told_and_goes_on_with_the_same_version() {
+    let mut cluster = Wired::form(3, &[]).await;
+    cluster.pods.push(Pod::joining(3).await);
+    let members: Vec<Member> = cluster.pods.iter().map(Pod::member).collect();
+    let proposed = cluster.record.propose(&members).unwrap();
+    let frozen = proposed.freeze().unwrap();
+    let late = &cluster.pods[0];
+    for record in [&proposed, &frozen] {
+        for pod in &cluster.pods[1..] {
+            pod.set_layout(record).await;
+        }
+    }
+    let written = late.put(PutRequest { w: Some(3), ..put("k", "v") }).await.unwrap();
+    assert_eq!((written.siblings, written.epoch, written.sloppy), (1, 2, false));
+    let known = Record::from_json(std::str::from_utf8(&late.status().await.record).unwrap()).unwrap();
+    assert_eq!(known, frozen, "it has taken what the others go by");
+    for pod in &cluster.pods {
+        let found = pod.kv().get(GetRequest { r: Some(3), ..get("k") }).await.unwrap().into_inner();
+        assert_eq!(values(&found), ["v"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_asked_by_a_newer_coordinator_fetches_that_layout_first() {
+    let mut cluster = Wired::form(3, &[]).await;
+    cluster.pods.push(Pod::joining(3).await);
+    let members: Vec<Member> = cluster.pods.iter().map(Pod::member).collect();
+    let proposed = cluster.record.propose(&members).unwrap();
+    let early = &cluster.pods[0];
+    early.set_layout(&proposed).await;
+    let written = early.put(PutRequest { strict: true, ..put("k", "v") }).await.unwrap();
+    assert_eq!((written.siblings, written.epoch), (1, 2));
+    for pod in &cluster.pods[1..3] {
+        let known = Record::from_json(std::str::from_utf8(&pod.status().await.record).unwrap()).unwrap();
+        assert_eq!(known, proposed, "{}", pod.name);
+    }
+}
+
 /// A writer at each of the first three pods, each to keys of its own, as clients with a deadline do.
 struct Load {
     going: Arc<AtomicBool>,

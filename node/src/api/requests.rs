@@ -20,6 +20,9 @@ use crate::limits::{Gate, Pass};
 use crate::phase::{Life, Phase};
 use crate::version::Context;
 
+/// What a read is taken to bring, before anybody knows how much it will be.
+const FOUND: usize = 16 << 10;
+
 /// A request that did not end well: what its client is told, and whether the member that forwarded it may ask another.
 #[derive(Debug)]
 pub enum Failed {
@@ -75,7 +78,7 @@ impl Requests {
     ) -> Result<GetResponse, Failed> {
         let begun = Instant::now();
         let answer = async {
-            let pass = self.enter(request.key.len())?;
+            let pass = self.enter(request.key.len() + FOUND)?;
             Door::get(&request.key).map_err(|wrong| Failed::Status(wrong.status()))?;
             let GetRequest { key, r, strict, allow_partial } = request;
             let terms = Terms { quorum: r, strict, forwarded, until: begun + within, pass };

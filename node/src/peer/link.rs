@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::connection::{Broken, Connection};
+use super::connection::{Broken, Connection, Greeted};
 use super::outbox::Bounds;
 use super::voice::Voice;
 
@@ -39,6 +39,8 @@ pub(super) struct Link {
     offering: Arc<AtomicBool>,
     /// It is known to be there: no use in waiting with the next attempt.
     there: Arc<Notify>,
+    /// The first attempt has ended, one way or the other.
+    tried: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
@@ -47,9 +49,27 @@ impl Link {
     pub(super) fn start(member: Member, shared: Shared) -> Self {
         let connection = Arc::new(ArcSwapOption::empty());
         let there = Arc::new(Notify::new());
-        let task =
-            tokio::spawn(keep_open(member.clone(), Arc::clone(&connection), Arc::clone(&there), shared));
-        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), there, task }
+        let (try_ended, tried) = watch::channel(false);
+        let dialling = Dialling {
+            member: member.clone(),
+            connection: Arc::clone(&connection),
+            there: Arc::clone(&there),
+            try_ended,
+            shared,
+        };
+        let task = tokio::spawn(dialling.keep_open());
+        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), there, tried, task }
+    }
+
+    /// Whether nobody knows yet if the member can be reached: the first attempt still runs.
+    pub(super) fn is_unknown(&self) -> bool {
+        !*self.tried.borrow()
+    }
+
+    /// Waits for the end of the first attempt.
+    pub(super) async fn tried(&self) {
+        // The task that sends goes only along with this link.
+        let _ = self.tried.clone().wait_for(|tried| *tried).await;
     }
 
     /// The member has shown that it is there: dials at once.
@@ -94,31 +114,51 @@ impl Drop for Link {
     }
 }
 
-async fn keep_open(member: Member, slot: Arc<ArcSwapOption<Connection>>, there: Arc<Notify>, shared: Shared) {
-    let mut wait = FIRST_WAIT;
-    let mut said = String::new();
-    loop {
-        match Connection::open(&member, Arc::clone(&shared.voice), shared.bounds).await {
-            Ok(mut greeted) => {
-                tracing::info!(peer = member.name, node = %member.node_id, "peer is up");
-                (shared.on_hello)(member.node_id, &greeted.hello);
-                slot.store(Some(greeted.connection));
-                shared.up.send_modify(|n| *n += 1);
-                let broken = greeted.answers.run().await;
-                slot.store(None);
-                shared.up.send_modify(|n| *n += 1);
-                tracing::info!(peer = member.name, node = %member.node_id, why = %broken, "peer is down");
-                wait = FIRST_WAIT;
-                said.clear();
+/// The task behind a link.
+struct Dialling {
+    member: Member,
+    connection: Arc<ArcSwapOption<Connection>>,
+    there: Arc<Notify>,
+    try_ended: watch::Sender<bool>,
+    shared: Shared,
+}
+
+impl Dialling {
+    async fn keep_open(self) {
+        let Self { member, shared, .. } = &self;
+        let mut wait = FIRST_WAIT;
+        let mut said = String::new();
+        loop {
+            match Connection::open(member, Arc::clone(&shared.voice), shared.bounds).await {
+                Ok(greeted) => {
+                    self.carry(greeted).await;
+                    wait = FIRST_WAIT;
+                    said.clear();
+                }
+                Err(broken) => say_once(member, &broken, &mut said),
             }
-            Err(broken) => say_once(&member, &broken, &mut said),
+            self.try_ended.send_replace(true);
+            // Spread out, so that those who lost the same peer do not all come back at one moment.
+            let spread = f64::from(rand::random::<u8>()) / 512.0;
+            tokio::select! {
+                () = sleep(wait.mul_f64(0.5 + spread)) => wait = (wait * 2).min(LONGEST_WAIT),
+                () = self.there.notified() => wait = FIRST_WAIT,
+            }
         }
-        // Spread out, so that those who lost the same peer do not all come back at one moment.
-        let spread = f64::from(rand::random::<u8>()) / 512.0;
-        tokio::select! {
-            () = sleep(wait.mul_f64(0.5 + spread)) => wait = (wait * 2).min(LONGEST_WAIT),
-            () = there.notified() => wait = FIRST_WAIT,
-        }
+    }
+
+    /// Lets requests use a stream until it breaks.
+    async fn carry(&self, mut greeted: Greeted) {
+        let Self { member, shared, .. } = self;
+        tracing::info!(peer = member.name, node = %member.node_id, "peer is up");
+        (shared.on_hello)(member.node_id, &greeted.hello);
+        self.connection.store(Some(greeted.connection));
+        self.try_ended.send_replace(true);
+        shared.up.send_modify(|n| *n += 1);
+        let broken = greeted.answers.run().await;
+        self.connection.store(None);
+        shared.up.send_modify(|n| *n += 1);
+        tracing::info!(peer = member.name, node = %member.node_id, why = %broken, "peer is down");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ways to all members, as the layout names them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use dynamo_ring::{Member, NodeId, Record};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::error::{PeerError, Refused};
@@ -22,11 +24,15 @@ use super::outbox::Bounds;
 use super::voice::Voice;
 use crate::layout::{Layouts, Standing};
 
+/// How long a pull waits for a member that is dialled for the first time.
+const FIRST_TRY: Duration = Duration::from_secs(2);
+
 type Links = HashMap<NodeId, Arc<Link>>;
 
 struct Inner {
     me: NodeId,
     links: RwLock<Links>,
+    stopped: AtomicBool,
     layouts: Layouts,
     shared: Shared,
 }
@@ -48,7 +54,15 @@ impl Peers {
     pub fn start(voice: Arc<Voice>, layouts: Layouts, bounds: Bounds, on_hello: OnHello) -> Self {
         let (me, mut changes) = (voice.node_id(), layouts.subscribe());
         let shared = Shared { voice, bounds, up: Arc::new(watch::Sender::new(0)), on_hello };
-        let peers = Self { inner: Arc::new(Inner { me, links: RwLock::default(), layouts, shared }) };
+        let peers = Self {
+            inner: Arc::new(Inner {
+                me,
+                links: RwLock::default(),
+                stopped: AtomicBool::new(false),
+                layouts,
+                shared,
+            }),
+        };
         let following = Arc::downgrade(&peers.inner);
         peers.inner.follow();
         tokio::spawn(async move {
@@ -78,7 +92,7 @@ impl Peers {
         let mut changes = self.watch_up();
         let all = async { while self.up().len() < self.dialled() && changes.changed().await.is_ok() {} };
         // Those who are away are away.
-        let _ = tokio::time::timeout(within, all).await;
+        let _ = timeout(within, all).await;
     }
 
     /// Members that are dialled.
@@ -95,18 +109,29 @@ impl Peers {
 
     /// Closes all streams, for good.
     pub fn stop(&self) {
+        self.inner.stopped.store(true, Ordering::Release);
         self.inner.links.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn connection(&self, to: NodeId) -> Result<(Arc<Link>, Arc<Connection>), PeerError> {
-        let link = self.inner.links().get(&to).cloned().ok_or(PeerError::Down(to))?;
+    /// The stream to a member. Whoever asks while the member is dialled for the first time waits for that.
+    async fn connection(
+        &self,
+        to: NodeId,
+        within: Duration,
+    ) -> Result<(Arc<Link>, Arc<Connection>), PeerError> {
+        let link = self.inner.link(to).ok_or(PeerError::Down(to))?;
+        if link.is_unknown() {
+            timeout(within, link.tried()).await.map_err(|_| PeerError::Down(to))?;
+        }
         let connection = link.connection().ok_or(PeerError::Down(to))?;
         Ok((link, connection))
     }
 
     async fn ask(&self, to: NodeId, op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
-        let (link, connection) = self.connection(to)?;
-        match connection.ask(op, stamp, within).await? {
+        let until = Instant::now() + within;
+        let (link, connection) = self.connection(to, within).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        match connection.ask(op, stamp, left).await? {
             Body::Refused(refusal) => {
                 let refused = refused(refusal);
                 self.offer(&link, &refused);
@@ -144,11 +169,30 @@ impl Inner {
         self.links.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The link to a member. A request may run under a layout that the links do not follow yet: then they do so now, or
+    /// it would take a new member for one that is down.
+    fn link(&self, node: NodeId) -> Option<Arc<Link>> {
+        if let Some(link) = self.links().get(&node) {
+            return Some(Arc::clone(link));
+        }
+        let named = self.layouts.current().is_some_and(|standing| {
+            node != self.me && standing.record.view().names(&node) && !standing.is_lost(&node)
+        });
+        if named {
+            self.follow();
+        }
+        self.links().get(&node).cloned()
+    }
+
     /// Dials whom the layout names, at the address that it names, and nobody else.
     fn follow(&self) {
         let standing = self.layouts.current();
         let wanted = standing.as_deref().map(|standing| to_dial(standing, self.me)).unwrap_or_default();
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        // Looked at under the lock: what is dialled after a stop would never be closed.
+        if self.stopped.load(Ordering::Acquire) {
+            return;
+        }
         links.retain(|_, link| wanted.contains(link.member()));
         for member in wanted {
             links.entry(member.node_id).or_insert_with(|| Arc::new(Link::start(member, self.shared.clone())));
@@ -178,11 +222,11 @@ impl Network for Peers {
     }
 
     fn pull(&self, to: NodeId, request: PullRequest) -> BoxFuture<'_, Result<PullStream, PeerError>> {
-        async move { self.connection(to)?.1.pull(request).await }.boxed()
+        async move { self.connection(to, FIRST_TRY).await?.1.pull(request).await }.boxed()
     }
 
     fn is_up(&self, node: NodeId) -> bool {
-        self.inner.links().get(&node).is_some_and(|link| link.connection().is_some())
+        self.inner.link(node).is_some_and(|link| link.is_unknown() || link.connection().is_some())
     }
 
     fn watch_up(&self) -> watch::Receiver<u64> {

@@ -37,6 +37,10 @@ use crate::transfer::{Exchange, Progress};
 /// What a message may have beside its value: key, context, framing.
 const AROUND_A_VALUE: usize = 1 << 20;
 
+/// Requests of one connection that may be under way. The gate bounds all of them together, and says so; a request beyond
+/// this number would wait at the client without a word.
+const STREAMS: u32 = 8192;
+
 /// Clients and peers whose machine has gone are noticed after both of these together.
 const PING_EVERY: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -113,6 +117,7 @@ impl Services<'_> {
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)
+            .max_concurrent_streams(Some(STREAMS))
             .add_service(KvServer::new(kv).max_decoding_message_size(largest))
             .add_service(
                 ReplicaServer::new(replica)
