@@ -190,3 +190,48 @@ impl Worker for Giver {
         async move { drop(self.layouts.changed().await) }.boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::state::State;
+    use crate::layout::state::tests::{fresh, member_id, members};
+
+    #[test]
+    fn a_partition_is_done_when_every_living_holder_covers_it() {
+        let shrunk = fresh(4).propose(&members(0..3)).unwrap();
+        let committed = shrunk.freeze().unwrap().switch().unwrap().commit().unwrap();
+        let standing = |record: &dynamo_ring::Record| {
+            let record = Some(Arc::new(record.clone()));
+            State::found(member_id(3), record, BTreeSet::new(), None, None, false).standing().unwrap()
+        };
+        let (p, all) = (Partition(2), (0..8).map(Partition).collect());
+        let now = standing(&committed);
+        let mut owed = Owed::new(committed.id());
+        let holders: BTreeSet<_> = (0..3).map(member_id).collect();
+        assert_eq!(owed.left(&now, p).map(BTreeSet::from_iter), Some(holders));
+        owed.covers(p, member_id(0));
+        owed.covers(p, member_id(2));
+        assert_eq!(owed.left(&now, p), Some(vec![member_id(1)]));
+        assert_eq!(owed.done(&now, &all), BTreeSet::new(), "W of them are not enough");
+
+        let lost = standing(&committed.lost(&member_id(1)).unwrap());
+        assert_eq!(owed.done(&lost, &all), BTreeSet::from([p]), "who is lost is not waited for");
+        owed.covers(p, member_id(1));
+        assert_eq!(owed.done(&now, &all), BTreeSet::from([p]));
+    }
+
+    #[test]
+    fn without_a_living_holder_nothing_is_done() {
+        let shrunk = fresh(4).propose(&members(0..3)).unwrap();
+        let mut record = shrunk.freeze().unwrap().switch().unwrap().commit().unwrap();
+        for i in 0..3 {
+            record = record.lost(&member_id(i)).unwrap();
+        }
+        let record = Some(Arc::new(record));
+        let now = State::found(member_id(3), record, BTreeSet::new(), None, None, false).standing().unwrap();
+        let owed = Owed::new(now.record.id());
+        assert_eq!(owed.left(&now, Partition(0)), None);
+        assert_eq!(owed.done(&now, &BTreeSet::from([Partition(0)])), BTreeSet::new());
+    }
+}

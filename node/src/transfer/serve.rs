@@ -44,7 +44,8 @@ pub fn pull(
     let (batches, stream) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
         let mut reading = Reading { local: snapshot, partition, after, first: true };
-        while let Some(batch) = reading.next().transpose() {
+        loop {
+            let batch = reading.next();
             let done = batch.as_ref().map_or(true, |batch| batch.done);
             let batch = batch
                 .map(|batch| PullBatch { sender: Some(me().message()), ..batch })
@@ -98,7 +99,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn next(&mut self) -> Result<Option<PullBatch>, StoreError> {
+    fn next(&mut self) -> Result<PullBatch, StoreError> {
         let scan = self.local.scan(self.partition, self.after.as_ref(), BATCH_BYTES)?;
         let mut batch =
             PullBatch { done: !scan.more, crc32: checksum(&scan.entries), ..PullBatch::default() };
@@ -110,7 +111,7 @@ impl Reading {
             self.after = Some(last.clone());
         }
         batch.entries = scan.entries.into_iter().map(entry).collect();
-        Ok(Some(batch))
+        Ok(batch)
     }
 }
 
@@ -199,4 +200,117 @@ fn storage(why: &StoreError) -> Refusal {
 
 fn refusal(reason: Reason, message: String) -> Refusal {
     Refusal { reason: reason.into(), message, record: Bytes::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamo_ring::Partitions;
+
+    use super::*;
+    use crate::store::{Batch, Identity, LayoutChange, Limits, MemoryStore, Operation, Put};
+    use crate::version::VersionVector;
+
+    /// A store that holds partitions 0 to 3 of 8, with these keys.
+    fn local(keys: &[(&str, usize)]) -> Local {
+        let store = MemoryStore::new();
+        Identity::establish(&store, Identity::random()).unwrap();
+        let partitions = Partitions::new(8).unwrap();
+        let held = (0..4).map(Partition).collect();
+        run(&store, &LayoutChange { record: "{}".into(), partitions, held, puts: Vec::new() });
+        for (key, size) in keys {
+            let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Some(vec![7; *size].into()));
+            let context = VersionVector::new();
+            run(&store, &Put { key, context, value, write_id: None, now_ms: 1, hint: None });
+        }
+        Local::new(Arc::new(store))
+    }
+
+    fn run<O: Operation>(store: &MemoryStore, operation: &O) {
+        let mut batch = Batch::new(store, Limits::default()).unwrap();
+        batch.apply(operation).unwrap();
+        store.write(batch.finish().unwrap()).unwrap();
+    }
+
+    /// Keys of partition 0, in the order of their positions.
+    fn keys(count: usize) -> Vec<(Position, String)> {
+        let q = Partitions::new(8).unwrap();
+        let all = (0..1000).map(|n| format!("key-{n}")).map(|key| (Position::of(key.as_bytes()), key));
+        let mut keys: Vec<_> = all.filter(|(position, _)| position.partition(q).0 == 0).take(count).collect();
+        keys.sort();
+        keys
+    }
+
+    #[test]
+    fn a_full_message_says_that_there_is_more() {
+        let keys = keys(3);
+        let large: Vec<_> = keys.iter().map(|(_, key)| (key.as_str(), MESSAGE_BYTES / 2)).collect();
+        let local = local(&large);
+        let position = |position: &Position| Bytes::copy_from_slice(position.as_bytes());
+        let mut positions: Vec<_> = keys.iter().map(|(at, _)| position(at)).collect();
+        positions.insert(0, position(&Position([0; 16])));
+        let reply =
+            fetch_many(&local, &FetchManyRequest { partition: 0, positions: positions.clone() }).unwrap();
+        assert_eq!((reply.entries.len(), reply.more), (1, true), "the one that nobody has is left out");
+        let reply = fetch_many(&local, &FetchManyRequest { partition: 0, positions: positions.split_off(3) });
+        let reply = reply.unwrap();
+        assert_eq!((reply.entries.len(), reply.more), (1, false));
+    }
+
+    #[test]
+    fn what_is_not_held_or_makes_no_sense_is_refused() {
+        let local = local(&[]);
+        let reason = |refusal: Refusal| refusal.reason();
+        let fetch = |partition, positions| fetch_many(&local, &FetchManyRequest { partition, positions });
+        assert_eq!(fetch(4, vec![]).map_err(reason), Err(Reason::NotHolder));
+        assert_eq!(fetch(70_000, vec![]).map_err(reason), Err(Reason::Invalid));
+        assert_eq!(fetch(0, vec![Bytes::from_static(b"short")]).map_err(reason), Err(Reason::Invalid));
+        assert_eq!(fetch(0, vec![Bytes::new(); POSITIONS + 1]).map_err(reason), Err(Reason::Invalid));
+        let children = |prefixes| merkle_children(&local, &MerkleChildrenRequest { partition: 0, prefixes });
+        assert_eq!(children(vec![Bytes::from_static(&[99])]).map_err(reason), Err(Reason::Invalid));
+        assert_eq!(children(vec![Bytes::new(); MAX_PREFIXES + 1]).map_err(reason), Err(Reason::Invalid));
+        let roots =
+            merkle_roots(&local, &MerkleRootsRequest { partitions: vec![0, 4, 70_000] }).unwrap().roots;
+        assert_eq!(roots, [Bytes::from_static(&[0; 16]), Bytes::new(), Bytes::new()]);
+    }
+
+    #[test]
+    fn a_snapshot_comes_whole_in_order_and_may_begin_anywhere() {
+        let keys = keys(10);
+        let local = local(&keys.iter().map(|(_, key)| (key.as_str(), BATCH_BYTES / 3)).collect::<Vec<_>>());
+        let read = |after: Option<DataKey>| {
+            let mut reading = Reading { local: local.clone(), partition: Partition(0), after, first: true };
+            let mut batches = vec![reading.next().unwrap()];
+            while !batches.last().unwrap().done {
+                batches.push(reading.next().unwrap());
+            }
+            batches
+        };
+        let batches = read(None);
+        assert!(batches.len() > 2);
+        let summary = local.summary(Partition(0)).unwrap();
+        assert_eq!((batches[0].snapshot_keys, batches[0].snapshot_bytes), (10, summary.bytes));
+        let mut came = Vec::new();
+        for batch in &batches {
+            let entries: Vec<KeyAndState> = batch
+                .entries
+                .iter()
+                .map(|entry| (DataKey::from_peer(entry.data_key.clone()).unwrap(), entry.state.clone()))
+                .collect();
+            assert_eq!(checksum(&entries), batch.crc32);
+            came.extend(entries.into_iter().map(|(key, _)| key));
+        }
+        let expected: Vec<_> = keys.iter().map(|(_, key)| DataKey::of(key.as_bytes()).unwrap()).collect();
+        assert_eq!(came, expected);
+        let rest: usize = read(Some(expected[6].clone())).iter().map(|batch| batch.entries.len()).sum();
+        assert_eq!(rest, 3);
+    }
+
+    #[test]
+    fn a_byte_that_moves_from_key_to_state_changes_the_checksum() {
+        let entry = |key: &'static [u8], state: &'static [u8]| {
+            vec![(DataKey::of(key).unwrap(), Bytes::from_static(state))]
+        };
+        assert_ne!(checksum(&entry(b"ab", b"c")), checksum(&entry(b"a", b"bc")));
+        assert_ne!(checksum(&entry(b"a", b"b")), checksum(&entry(b"a", b"c")));
+    }
 }
