@@ -167,7 +167,9 @@ mod tests {
 
     #[test]
     fn limits_that_cannot_work_are_refused() {
-        for bad in ["--max-value-bytes=0", "--max-value-bytes=99999999", "--request-timeout-ms=0", "--listen=x"] {
+        for bad in
+            ["--max-value-bytes=0", "--max-value-bytes=99999999", "--request-timeout-ms=0", "--listen=x"]
+        {
             assert!(Config::try_parse_from(NEEDED.iter().chain([&bad])).is_err(), "{bad}");
         }
     }
