@@ -32,14 +32,4 @@ fn members(names: &Names) -> LabelSelector {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Serialize;
-
-    /// The whole object, as a person would write it. What is missing here must be missing there.
-    #[track_caller]
-    pub(super) fn assert_object(object: &impl Serialize, yaml: &str) {
-        let wanted: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
-        let built = serde_json::to_value(object).unwrap();
-        assert_eq!(built, wanted, "\nbuilt:\n{}", serde_yaml::to_string(&built).unwrap());
-    }
-}
+mod tests;

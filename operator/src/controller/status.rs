@@ -180,7 +180,7 @@ fn statements(facts: &Facts<'_>, phase: Phase, ready: u32) -> Vec<Statement> {
             Kind::Progressing,
             phase::progresses(phase),
             record.map_or("NoLayout", |record| phase::step(record)),
-            if doing.is_empty() { "nothing is left to do".into() } else { doing.clone() },
+            if doing.is_empty() { at_work(facts, phase) } else { doing },
         ),
         degraded(facts, phase, ready),
     ];
@@ -211,6 +211,20 @@ fn statements(facts: &Facts<'_>, phase: Phase, ready: u32) -> Vec<Statement> {
     });
     said.push(strict_reads(desired));
     said
+}
+
+/// What is going on while nothing in particular is waited for.
+fn at_work(facts: &Facts<'_>, phase: Phase) -> String {
+    let Facts { desired, observed, .. } = *facts;
+    if !phase::progresses(phase) {
+        return "nothing is left to do".into();
+    }
+    let members = observed.layout.record().map(|record| member_list(record, observed, desired));
+    let leaving = members.into_iter().flatten().filter(|m| m.state == MemberState::Leaving);
+    match leaving.map(|m| m.name).collect::<Vec<_>>().as_slice() {
+        [] => "taking the next step".into(),
+        names => format!("{} have still to hand over or to retire", names.join(", ")),
+    }
 }
 
 fn strict_reads(desired: &Desired) -> Statement {

@@ -162,7 +162,7 @@ fn member(record: &Record, desired: &Desired, ordinal: u32, node_id: NodeId, zon
     })
 }
 
-/// A pod that is being deleted says nothing about its successor.
+/// What the pod of this ordinal says. One that is being deleted is not asked: it says nothing about its successor.
 fn answer(observed: &Observed, ordinal: u32) -> Option<&Answer> {
     observed.pods.get(&ordinal)?.answer.as_ref()
 }
