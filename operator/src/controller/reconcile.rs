@@ -37,6 +37,9 @@ const CALM: Duration = Duration::from_secs(30);
 /// After the API server failed.
 const TROUBLE: Duration = Duration::from_secs(5);
 
+/// The longest action that an Event may have.
+const ACTION: usize = 128;
+
 /// Why a pass came to no end.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
@@ -243,8 +246,10 @@ impl<C: NodeClient + Clone> Reconciler<C> {
             let event = Event {
                 type_: tale.type_,
                 reason: tale.reason.into(),
+                // The recorder counts Events of one action as one, whatever they say: two members that retire would
+                // be told as one of them, twice.
+                action: tale.note.chars().take(ACTION).collect(),
                 note: Some(tale.note),
-                action: "Reconcile".into(),
                 secondary: None,
             };
             if let Err(error) = self.recorder.publish(&event, about).await {
