@@ -12,6 +12,7 @@ pub mod run;
 pub mod status;
 pub mod story;
 pub mod validate;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod model;
