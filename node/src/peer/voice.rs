@@ -1,6 +1,10 @@
 //! What this node says of itself with every frame.
+//!
+//! Until the start has decided whether the node is still who it was, it tells the commit number that it found on disk and
+//! no later one. The decision compares that number with what peers know; a batch of this life, told too early, would
+//! come back as if an earlier life had written it, and the node would take itself for one that was set back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dynamo_ring::NodeId;
 
@@ -17,10 +21,14 @@ pub struct Voice {
     actor: AtomicU64,
     committer: Committer,
     layouts: Layouts,
+    /// The last batch that was found on disk.
+    found: u64,
+    /// The start has decided.
+    settled: AtomicBool,
 }
 
 impl Voice {
-    /// The voice of the node `name`.
+    /// The voice of the node `name`, before anything was written in this life.
     pub fn new(
         name: String,
         node_id: NodeId,
@@ -28,7 +36,19 @@ impl Voice {
         committer: Committer,
         layouts: Layouts,
     ) -> Self {
-        Self { name, node_id, actor: actor.0.into(), committer, layouts }
+        let found = committer.last_commit();
+        let settled = AtomicBool::new(false);
+        Self { name, node_id, actor: actor.0.into(), committer, layouts, found, settled }
+    }
+
+    /// Number of the last batch that was found on disk, before anything was written in this life.
+    pub const fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// From now on the numbers of this life are told.
+    pub fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
     }
 
     /// The pod's name.
@@ -48,15 +68,49 @@ impl Voice {
 
     /// What goes into a frame that is sent now.
     pub fn sender(&self) -> Sender {
-        // Synced before commit: read the other way round, a sync between the two would show more synced than written.
-        let synced = self.committer.last_synced();
-        let mark = PeerMark {
-            node_id: self.node_id,
-            actor: ActorId(self.actor.load(Ordering::Acquire)),
-            commit: self.committer.last_commit(),
-            synced,
+        let (commit, synced) = if self.settled.load(Ordering::Acquire) {
+            // Synced before commit: read the other way round, a sync between the two would show more synced than written.
+            let synced = self.committer.last_synced();
+            (self.committer.last_commit(), synced)
+        } else {
+            (self.found, self.found)
         };
+        let actor = ActorId(self.actor.load(Ordering::Acquire));
+        let mark = PeerMark { node_id: self.node_id, actor, commit, synced };
         let cluster_id = self.layouts.current().map(|standing| standing.record.cluster_id());
         Sender { cluster_id, mark }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::{Identity, Limits, Local, MemoryStore, PutMeta, QueueLimits};
+
+    #[test]
+    fn lesson_2_nothing_of_this_life_is_told_before_the_start_has_decided() {
+        let store = Arc::new(MemoryStore::new());
+        let identity = Identity::establish(&*store, Identity::random()).unwrap();
+        let (limits, queue) = (Limits::default(), QueueLimits::default());
+        let (committer, mut pump) = Committer::manual(Arc::clone(&store) as _, limits, queue).unwrap();
+        let mut write = || {
+            drop(committer.submit(PutMeta::retired()).unwrap());
+            pump.write();
+        };
+        write();
+        let found = committer.last_commit();
+        let (layouts, _keeper) =
+            Layouts::open(Local::new(store), committer.clone(), identity.node_id).unwrap();
+        let name = "cart-0".to_owned();
+        let voice = Voice::new(name, identity.node_id, identity.actor, committer.clone(), layouts);
+        write();
+        let told = voice.sender().mark;
+        assert_eq!((told.commit, told.synced), (found, found));
+        assert_eq!(voice.found(), found);
+        voice.settle();
+        let told = voice.sender().mark;
+        assert_eq!((told.commit, told.synced), (found + 1, 0), "written, and not yet synced");
     }
 }

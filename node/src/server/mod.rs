@@ -6,6 +6,7 @@
 //! stop is the last thing on disk.
 
 mod error;
+mod greetings;
 mod ground;
 mod services;
 mod stop;
@@ -76,12 +77,12 @@ impl Node {
         let ground = Ground::open(&config).await?;
         let Ground { directory, store, identity, was_clean, committer, thread, local, layouts, keeper } =
             ground;
-        let mut tasks = vec![tokio::spawn(keeper.run())];
-
         let (node_id, actor) = (identity.node_id, identity.actor);
         let voice = Voice::new(config.name.clone(), node_id, actor, committer.clone(), layouts.clone());
         let (voice, alarm, bounds) = (Arc::new(voice), Alarm::default(), Bounds::default());
-        let listener = alarm.listener(committer.clone());
+        // After the voice has read what was found on disk: the keeper may write.
+        let mut tasks = vec![tokio::spawn(keeper.run())];
+        let listener = greetings::listener(&alarm, voice.found(), committer.clone());
         let peers = Peers::start(Arc::clone(&voice), layouts.clone(), bounds, listener);
         let network: Arc<dyn Network> = Arc::new(peers.clone());
         let life = Life::new(layouts.clone(), committer.clone());
@@ -135,10 +136,10 @@ impl Node {
             tasks,
         };
         if let Some(standing) = layouts.current() {
-            let own = node.committer.last_commit();
-            let start = settle(&*network, &standing, node_id, own, was_clean, SETTLE).await;
+            let start = settle(&*network, &standing, node_id, voice.found(), was_clean, SETTLE).await;
             node = node.carry_out(start, &voice).await?;
         }
+        voice.settle();
         // A short while for the streams to open: the first requests would find nobody. Whoever is away stays away.
         node.peers.all_up(CONNECT).await;
         node.life.enter(Phase::Serving);

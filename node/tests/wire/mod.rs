@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Parser;
 use dynamo_node::config::Config;
+use dynamo_node::log::{self, LogFormat};
 use dynamo_node::server::Node;
 use dynamo_proto::v1::admin_client::AdminClient;
 use dynamo_proto::v1::kv_client::KvClient;
@@ -51,6 +52,10 @@ pub struct Wired {
 
 impl Pod {
     async fn new(name: String, flags: &[&str]) -> Self {
+        // Silent unless asked for.
+        if std::env::var_os("RUST_LOG").is_some() {
+            log::start(LogFormat::Text);
+        }
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("token"), TOKEN).unwrap();
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
