@@ -257,23 +257,3 @@ fn moves_are_spread_over_members() {
         assert!(partners >= 12, "{} shares its partitions with {partners} others only", a.name);
     }
 }
-
-#[test]
-#[ignore = "prints the figures of docs/placement.md"]
-fn figures() {
-    let all: Vec<Member> = (0..64).map(|i| member(i, u8::try_from(i % 3).unwrap() + 1)).collect();
-    for (zones, pool) in [("no zones", unzoned(64)), ("3 zones", all)] {
-        let start = std::time::Instant::now();
-        let full = first(&pool, q(4096), 3, CLUSTER).unwrap();
-        println!("{zones}: first of 64: {:?}", start.elapsed());
-        for to in [63, 56, 32, 3] {
-            let start = std::time::Instant::now();
-            let less = plan(&full, &pool[..to], 2).unwrap();
-            let (down, gone) = (start.elapsed(), moves(&full, &less).len());
-            let start = std::time::Instant::now();
-            let more = plan(&less, &pool, 3).unwrap();
-            let (up, back) = (start.elapsed(), moves(&less, &more).len());
-            println!("{zones}: 64 to {to}: {gone} moves in {down:?}; and back: {back} in {up:?}");
-        }
-    }
-}

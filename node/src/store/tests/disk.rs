@@ -1,9 +1,6 @@
 //! The store on a real disk: opening, locking, starting again, setting aside.
 
-use std::time::{Duration, Instant};
-
 use futures::executor::block_on;
-use futures::future::join_all;
 
 use super::*;
 use crate::store::directory::{consume_clean_mark, new_actor, write_clean_mark};
@@ -168,32 +165,4 @@ fn room_is_kept_back_and_half_of_it_is_for_what_must_not_fail() {
     assert_eq!(store.sync(), Ok(()));
     let long = WriteBatch { rows: vec![(Space::Meta, vec![0; 70_000].into(), None)], reserve: true };
     assert!(matches!(store.write(long), Err(StoreError::TooLong { key: 70_000, .. })));
-}
-
-/// Not a test: how many puts a second, alone and 256 at a time. Run by hand, with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn throughput_of_puts() {
-    let mount = tempfile::tempdir().unwrap();
-    let opened = DataDirectory::open(mount.path(), options()).unwrap();
-    let (committer, thread) = start(&opened);
-    durable(&committer, LayoutChange { partitions: Partitions::new(256).unwrap(), ..layout(0..256) });
-    let value = "v".repeat(1024);
-    let mut n = 0u32;
-    for side_by_side in [1, 16, 256, 1024] {
-        let (begun, before) = (Instant::now(), committer.last_commit());
-        let mut puts = 0u64;
-        while begun.elapsed() < Duration::from_secs(3) {
-            let tickets = (0..side_by_side).map(|_| {
-                n += 1;
-                committer.submit(blind(&format!("key-{n}"), &value)).unwrap().durable()
-            });
-            block_on(join_all(tickets.collect::<Vec<_>>()));
-            puts += side_by_side;
-        }
-        let (millis, batches) = (begun.elapsed().as_millis().max(1), committer.last_commit() - before);
-        let rate = |n: u64| u128::from(n) * 1000 / millis;
-        println!("{side_by_side} side by side: {} puts/s, {} batches/s", rate(puts), rate(batches));
-    }
-    thread.stop().unwrap();
 }
