@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dynamo_node::store::fjall::FjallOptions;
-use dynamo_node::store::{Committer, DataDirectory, FjallStore, LayoutChange, Limits, Put, QueueLimits, Store};
+use dynamo_node::store::{
+    Committer, DataDirectory, FjallStore, LayoutChange, Limits, Put, QueueLimits, Store,
+};
 use dynamo_node::version::VersionVector;
 use dynamo_ring::Partitions;
 use futures::executor::block_on;

@@ -110,6 +110,8 @@ pub struct Answer {
     pub cluster_id: Option<ClusterId>,
     /// It has stored a layout record.
     pub has_record: bool,
+    /// That record shows no change that is still to end. (No stamp shows it: settling moves none.)
+    pub settled: bool,
     /// It has stored a key or a hint.
     pub has_data: bool,
     /// How its copying goes.

@@ -44,6 +44,7 @@ pub(super) fn read(name: &str, status: &proto::NodeStatus) -> Result<Answer, Str
             bytes => Some(ClusterId(id(bytes)?)),
         },
         has_record: record.is_some(),
+        settled: record.as_ref().is_some_and(Record::settled),
         has_data: status.has_data,
         progress: target.map(|(id, t)| Progress {
             epoch: id.epoch,

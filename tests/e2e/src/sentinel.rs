@@ -10,7 +10,7 @@ use dynamo_ring::record::Fate;
 /// What was seen, in the order in which it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// The layout record as it now stands: members by name, with the fate of the newest node id of that name.
+    /// The layout record as it now stands: members by name; `Active` if any node id of that name is.
     Layout(BTreeMap<String, Fate>),
     /// The StatefulSet wants this many pods.
     Replicas(i32),

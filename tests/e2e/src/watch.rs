@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dynamo_ring::record::Record;
+use dynamo_ring::record::{Fate, Record};
 use futures::{StreamExt, TryStreamExt, future, stream};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
@@ -89,9 +89,12 @@ fn version(object: &impl kube::Resource) -> Option<u64> {
 fn layout(map: &ConfigMap) -> Option<Seen> {
     let record = Record::from_json(map.data.as_ref()?.get("layout.json")?).ok()?;
     let mut named = BTreeMap::new();
-    // In the order in which they were named: the last node id of a name is the one that its pod has now.
+    // A pod's name may have had several node ids: one that may still hold data counts before those that are done.
     for member in record.named() {
-        named.insert(member.name.clone(), member.fate);
+        let fate = named.entry(member.name.clone()).or_insert(member.fate);
+        if member.fate == Fate::Active {
+            *fate = Fate::Active;
+        }
     }
     Some(Seen::Layout(named))
 }

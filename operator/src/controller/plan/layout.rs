@@ -104,8 +104,22 @@ impl Lane<'_> {
             Next::Tell(ids) => plan.and(self.tell(&ids)),
             Next::Retire(ids) => plan.and(self.retire(&ids)),
             Next::Wait(waiting) => plan.and(Plan::wait(Wait::Change(waiting))),
-            Next::Done => plan.and(self.propose()),
+            Next::Done => {
+                let proposal = self.propose();
+                let told = if proposal.steps.is_empty() { self.tell_settled() } else { Plan::default() };
+                plan.and(proposal).and(told)
+            }
         }
+    }
+
+    /// Members that stay hear that the change has settled: clients take their word for how the layout stands.
+    fn tell_settled(&self) -> Plan {
+        let stays = self.record.stable().members().iter().map(|member| member.node_id);
+        let unaware = |id: &NodeId| {
+            let mut answers = self.observed.pods.values().filter_map(|pod| pod.answer.as_ref());
+            answers.any(|answer| answer.node_id() == *id && !answer.settled)
+        };
+        self.tell(&stays.filter(unaware).collect::<Vec<_>>())
     }
 
     fn replace(&self, record: Record) -> Step {
