@@ -121,7 +121,7 @@ impl Node {
             },
             cluster_id: self.record.as_ref().map(Record::cluster_id),
             has_record: self.record.is_some(),
-            settled: self.record.as_ref().is_some_and(|record| record.settled()),
+            settled: self.record.as_ref().is_some_and(Record::settled),
             has_data: !self.holds.is_empty(),
             progress: None,
         }
