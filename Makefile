@@ -38,7 +38,7 @@ demo-down: ## take the demo's Kubernetes down
 	scripts/cluster down
 
 .PHONY: test
-test: lint unit licences e2e ## everything that must pass: format, lints, unit, property, real processes, real Kubernetes
+test: lint unit licences harness-test e2e ## everything that must pass: format, lints, unit, property, real processes, real Kubernetes
 
 .PHONY: lint
 lint: setup
