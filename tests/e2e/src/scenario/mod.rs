@@ -54,7 +54,7 @@ spec:
   replication: {n: 3, r: 2, w: 2}
   ring: {partitions: 64}
   storage: {size: 1Gi}
-  rebalance: {maxBytesPerSecond: 1Mi}
+  rebalance: {maxBytesPerSecond: 256Ki}
 ";
 
 /// A load of 6,000 keys of 1 KiB, loaded and running, and a watch over removals.
@@ -96,7 +96,8 @@ impl Trial {
     }
 }
 
-/// Waits until a transfer is under way: some partition of the target is synced or some byte has moved, and not all.
+/// Waits until a transfer is under way: some of the target's partitions are still to arrive. (The status is written at
+/// most once in two seconds, and a move takes about ten at the store's limit.)
 async fn mid_move(stage: &Stage) -> Outcome {
     stage
         .wait(
@@ -104,9 +105,10 @@ async fn mid_move(stage: &Stage) -> Outcome {
             PATIENCE,
             |_| {},
             |cluster| {
-                cluster.status.as_ref().is_some_and(|status| {
-                    status.partitions_to_sync > status.partitions_synced && status.bytes_moved > 0
-                })
+                cluster
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.partitions_to_sync > status.partitions_synced)
             },
         )
         .await?;
