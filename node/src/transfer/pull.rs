@@ -86,10 +86,11 @@ pub async fn pull(
         let done = batch.done;
         let bytes = take_in(exchange, id, from, partition, batch, copied).await?;
         progress.note(id, partition, copied, bytes);
+        // The last batch is paid for too: most partitions fit into one, and would else go past the limit.
+        pace.keep(bytes).await;
         if done {
             return Ok(());
         }
-        pace.keep(bytes).await;
     }
 }
 
