@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dynamo_proto::v1 as proto;
@@ -82,7 +82,11 @@ impl Client {
         let call = |mut client: KvClient<_>, request| async move { client.get(request).await };
         let answer = attempt::run(&self.0, Intent::Read, key, message, within, call).await?;
         self.0.saw(answer.epoch);
-        let sibling = |s: proto::Sibling| Sibling { value: s.value, written_at_ms: s.written_at_ms };
+        let sibling = |s: proto::Sibling| Sibling {
+            value: s.value,
+            written_at_ms: s.written_at_ms,
+            expires_at_ms: s.expires_at_ms,
+        };
         Ok(Value {
             siblings: answer.siblings.into_iter().map(sibling).collect(),
             context: Context(answer.context),
@@ -90,6 +94,7 @@ impl Client {
             sloppy: answer.sloppy,
             epoch: answer.epoch,
             tombstones: answer.tombstones,
+            expired: answer.expired,
         })
     }
 
@@ -109,6 +114,7 @@ impl Client {
             w: options.w,
             strict: options.strict,
             write_id: write_id(),
+            ttl_ms: options.ttl.map(milliseconds),
         };
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.put(request).await };
@@ -157,6 +163,11 @@ impl Client {
     pub fn statistics(&self) -> Statistics {
         self.0.counters.read()
     }
+}
+
+/// Whole ms, at least one: a value that is never shown would be no value.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 fn write_id() -> Bytes {

@@ -53,6 +53,9 @@ pub struct WriteOptions {
     pub w: Option<u32>,
     /// Count only the key's own members, no stand-ins.
     pub strict: bool,
+    /// How long a put's value is shown, in whole ms: from then on, by the coordinator's clock at the write, it reads as
+    /// absent. It lasts if `None`; a delete has none.
+    pub ttl: Option<Duration>,
     /// Instead of the client's.
     pub deadline: Option<Duration>,
 }

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn sibling(value: &'static str, written_at_ms: u64) -> Sibling {
-        Sibling { value: value.into(), written_at_ms }
+        Sibling { value: value.into(), written_at_ms, expires_at_ms: None }
     }
 
     #[test]

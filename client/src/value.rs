@@ -21,6 +21,8 @@ pub struct Sibling {
     /// The coordinator's wall clock at the write, ms since the epoch. For resolvers and people; the store never orders
     /// by it.
     pub written_at_ms: u64,
+    /// From this wall clock on, ms since the epoch, it reads as absent; absent if it lasts.
+    pub expires_at_ms: Option<u64>,
 }
 
 /// The answer to a read.
@@ -39,6 +41,8 @@ pub struct Value {
     pub epoch: u64,
     /// Deletes among the concurrent versions; the context covers them.
     pub tombstones: u32,
+    /// Values past their time to live; not among the versions, covered by the context.
+    pub expired: u32,
 }
 
 impl Value {

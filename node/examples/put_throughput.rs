@@ -46,5 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn put(n: u32) -> Put {
     let (key, value) = (Bytes::from(format!("key-{n}")), Some(Bytes::from("v".repeat(1024))));
-    Put { key, context: VersionVector::new(), value, write_id: None, now_ms: 1, hint: None }
+    Put {
+        key,
+        context: VersionVector::new(),
+        value,
+        write_id: None,
+        now_ms: 1,
+        expires_at_ms: None,
+        hint: None,
+    }
 }

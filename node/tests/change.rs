@@ -68,6 +68,7 @@ fn alone(key: &str, value: &'static str, hint: Option<StandIn>) -> Put {
         value: Some(value.into()),
         write_id: None,
         now_ms: 1,
+        expires_at_ms: None,
         hint,
     }
 }

@@ -63,6 +63,26 @@ async fn concurrent_writes_are_kept_and_a_write_with_the_context_settles_them() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_reads_as_absent_after_its_time_to_live_and_its_context_still_covers_it() {
+    let cluster = Wired::form(5, &[]).await;
+    let outsider = &cluster.pods[cluster.holders_first("k")[4]];
+    let long = PutRequest { ttl_ms: Some(3_600_000), ..put("k", "long") };
+    outsider.put(long).await.unwrap();
+    let found = outsider.get("k").await;
+    assert_eq!((values(&found), found.expired), (vec!["long".to_owned()], 0));
+    let sibling = &found.siblings[0];
+    assert_eq!(sibling.expires_at_ms, Some(sibling.written_at_ms + 3_600_000), "forwarding changed nothing");
+
+    let short = PutRequest { ttl_ms: Some(1), context: found.context, ..put("k", "short") };
+    outsider.put(short).await.unwrap();
+    eventually("the value is shown no more", async || outsider.get("k").await.siblings.is_empty()).await;
+    let found = outsider.get("k").await;
+    assert_eq!((found.expired, found.tombstones), (1, 0));
+    let next = PutRequest { context: found.context, ..put("k", "next") };
+    assert_eq!(outsider.put(next).await.unwrap().siblings, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_with_its_write_id_makes_no_second_version() {
     let cluster = Wired::form(3, &[]).await;
     let pod = &cluster.pods[0];

@@ -62,6 +62,24 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time to live: a whole number and its unit.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => 0,
+    };
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)) {
+        Some(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        _ => Err("give a whole number and a unit, at least 1ms: 500ms, 30s, 15m, 12h, 7d".into()),
+    }
+}
+
 impl Common {
     pub(crate) async fn client(&self) -> Result<Client, Fail> {
         let deadline = Duration::from_secs_f64(self.timeout);
@@ -155,6 +173,9 @@ pub(crate) struct Put {
     pub(crate) key: KeyArg,
     /// The value; @FILE for a file's content, - for standard input.
     pub(crate) value: String,
+    /// How long the value is shown, for example 500ms, 30s, 15m, 12h or 7d; it lasts if this is not given.
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
+    pub(crate) ttl: Option<Duration>,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
 }
@@ -283,6 +304,17 @@ mod tests {
     #[test]
     fn the_command_line_is_whole() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_to_live_is_a_number_with_its_unit() {
+        let times = [("1ms", 1), ("30s", 30_000), ("15m", 900_000), ("12h", 43_200_000), ("7d", 604_800_000)];
+        for (text, ms) in times {
+            assert_eq!(ttl(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for bad in ["", "0s", "30", "s", "-1s", "1.5h", "18446744073709551615d"] {
+            assert!(ttl(bad).unwrap_err().contains("30s"), "{bad}");
+        }
     }
 
     #[test]

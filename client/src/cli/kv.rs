@@ -35,7 +35,10 @@ pub(crate) async fn put(common: &Common, args: &Put) -> Outcome {
     let (key, value) = (key(&args.key)?, value(&args.value)?);
     let client = common.client().await?;
     let context = context(&client, &key, &args.write.context)?;
-    let written = client.put(&key, value, &context, &options(&args.write)).await.map_err(refused)?;
+    let written = client
+        .put(&key, value, &context, &WriteOptions { ttl: args.ttl, ..options(&args.write) })
+        .await
+        .map_err(refused)?;
     Ok(say_written(common, &client, &key, &written))
 }
 
@@ -48,7 +51,7 @@ pub(crate) async fn delete(common: &Common, args: &Delete) -> Outcome {
 }
 
 fn options(args: &WriteArgs) -> WriteOptions {
-    WriteOptions { w: args.w, strict: args.strict, deadline: None }
+    WriteOptions { w: args.w, strict: args.strict, ttl: None, deadline: None }
 }
 
 fn remembered(client: &Client) -> Remembered {
@@ -134,6 +137,9 @@ fn read_text(read: &Value) -> String {
     if read.tombstones > 0 {
         add(&mut out, format_args!("a concurrent delete stands beside ({})\n", read.tombstones));
     }
+    if read.expired > 0 {
+        add(&mut out, format_args!("past their time to live and not shown: {}\n", read.expired));
+    }
     if !read.context.is_empty() {
         add(&mut out, format_args!("context {}\n", base64(&read.context.0)));
     }
@@ -144,11 +150,11 @@ fn read_json(read: &Value) -> Json {
     let siblings: Vec<Json> = read
         .siblings
         .iter()
-        .map(|s| json!({"value_base64": base64(&s.value), "text": std::str::from_utf8(&s.value).ok(), "written_at_ms": s.written_at_ms}))
+        .map(|s| json!({"value_base64": base64(&s.value), "text": std::str::from_utf8(&s.value).ok(), "written_at_ms": s.written_at_ms, "expires_at_ms": s.expires_at_ms}))
         .collect();
     json!({
         "siblings": siblings, "context": base64(&read.context.0), "answered": read.answered,
-        "sloppy": read.sloppy, "epoch": read.epoch, "tombstones": read.tombstones,
+        "sloppy": read.sloppy, "epoch": read.epoch, "tombstones": read.tombstones, "expired": read.expired,
     })
 }
 
@@ -186,7 +192,7 @@ mod tests {
     use super::*;
 
     fn sibling(value: &'static str) -> Sibling {
-        Sibling { value: value.into(), written_at_ms: 5 }
+        Sibling { value: value.into(), written_at_ms: 5, expires_at_ms: None }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Admitted {
     pub context: VersionVector,
     /// `None` deletes.
     pub value: Option<Bytes>,
+    /// How long the value is shown, ms; it lasts if `None`.
+    pub ttl_ms: Option<u64>,
     /// The client's name for the write.
     pub write_id: Option<WriteId>,
 }
@@ -36,14 +38,14 @@ pub struct Admitted {
 impl Door {
     /// Looks at a put.
     pub fn put(self, request: PutRequest) -> Result<Admitted, Violations> {
-        let PutRequest { key, value, context, write_id, .. } = request;
-        self.write(key, Some(value), &context, &write_id)
+        let PutRequest { key, value, context, write_id, ttl_ms, .. } = request;
+        self.write(key, Some(value), ttl_ms, &context, &write_id)
     }
 
     /// Looks at a delete.
     pub fn delete(self, request: DeleteRequest) -> Result<Admitted, Violations> {
         let DeleteRequest { key, context, write_id, .. } = request;
-        self.write(key, None, &context, &write_id)
+        self.write(key, None, None, &context, &write_id)
     }
 
     /// Looks at the key of a read.
@@ -57,6 +59,7 @@ impl Door {
         self,
         key: Bytes,
         value: Option<Bytes>,
+        ttl_ms: Option<u64>,
         context: &[u8],
         write_id: &[u8],
     ) -> Result<Admitted, Violations> {
@@ -67,6 +70,9 @@ impl Door {
             let limit = self.max_value;
             wrong.add("value", format!("{length} bytes; this node takes up to {limit} (--max-value-bytes)"));
         }
+        if ttl_ms == Some(0) {
+            wrong.add("ttl_ms", "0 ms; give 1 ms or more, none for a value that lasts, or delete the key");
+        }
         let context = Context::decode(&key, context).unwrap_or_else(|why| {
             wrong.add("context", why.to_string());
             VersionVector::new()
@@ -76,7 +82,7 @@ impl Door {
             wrong.add("write_id", format!("{} bytes; send 16 random bytes, or none", write_id.len()));
         }
         let write_id = id.map(WriteId);
-        if wrong.is_empty() { Ok(Admitted { key, context, value, write_id }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Admitted { key, context, value, ttl_ms, write_id }) } else { Err(wrong) }
     }
 }
 
@@ -120,6 +126,10 @@ mod tests {
             (
                 PutRequest { context: bytes(3), ..put(b"k") },
                 "`context`: context format 7 is not known to this node; read the key again",
+            ),
+            (
+                PutRequest { ttl_ms: Some(0), ..put(b"k") },
+                "`ttl_ms`: 0 ms; give 1 ms or more, none for a value that lasts, or delete the key",
             ),
             (
                 PutRequest { write_id: bytes(15), ..put(b"k") },

@@ -156,16 +156,17 @@ impl Requests {
 }
 
 fn order(admitted: Admitted, terms: Terms) -> WriteOrder {
-    let Admitted { key, context, value, write_id } = admitted;
-    WriteOrder { key, context, value, write_id, terms }
+    let Admitted { key, context, value, ttl_ms, write_id } = admitted;
+    WriteOrder { key, context, value, ttl_ms, write_id, terms }
 }
 
 /// What a client is shown of a state.
 fn get_response(key: &Bytes, answer: &ReadAnswer) -> GetResponse {
-    let view = answer.state.view();
+    let view = answer.state.view_at(answer.now_ms);
     let sibling = |sibling: &&crate::version::Sibling| Sibling {
         value: sibling.value.clone().unwrap_or_default(),
         written_at_ms: sibling.written_at_ms,
+        expires_at_ms: sibling.expires_at_ms,
     };
     GetResponse {
         siblings: view.values.iter().map(sibling).collect(),
@@ -174,6 +175,7 @@ fn get_response(key: &Bytes, answer: &ReadAnswer) -> GetResponse {
         sloppy: answer.sloppy,
         epoch: answer.epoch,
         tombstones: count(view.tombstones),
+        expired: count(view.expired),
     }
 }
 

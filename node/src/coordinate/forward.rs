@@ -54,7 +54,7 @@ fn request(order: &WriteOrder) -> Op {
     match &order.value {
         Some(value) => {
             let value = value.clone();
-            Op::ForwardPut(PutRequest { key, value, context, w, strict, write_id })
+            Op::ForwardPut(PutRequest { key, value, context, w, strict, write_id, ttl_ms: order.ttl_ms })
         }
         None => Op::ForwardDelete(DeleteRequest { key, context, w, strict, write_id }),
     }

@@ -60,7 +60,8 @@ impl Coordinator {
                     let (key, pass) = (order.key, order.terms.pass);
                     self.repair(entered, pass, key, &state, &found, others);
                     let Outcome { answered, sloppy, .. } = outcome;
-                    return Ok(ReadAnswer { state, answered, sloppy, epoch });
+                    let now_ms = self.parts.clock.now_ms();
+                    return Ok(ReadAnswer { state, now_ms, answered, sloppy, epoch });
                 }
             }
         }

@@ -15,6 +15,8 @@ pub struct WriteOrder {
     pub context: VersionVector,
     /// The value; `None` deletes.
     pub value: Option<Bytes>,
+    /// How long the value is shown, ms; it lasts if `None`.
+    pub ttl_ms: Option<u64>,
     /// The client's name for the write.
     pub write_id: Option<WriteId>,
     /// How it is to be carried out.
@@ -68,6 +70,8 @@ pub struct WriteAnswer {
 pub struct ReadAnswer {
     /// What the members that answered know together.
     pub state: State,
+    /// The coordinator's wall clock at the answer, ms since the epoch: what is past its time to live is not shown.
+    pub now_ms: u64,
     /// Distinct members that answered.
     pub answered: usize,
     /// A stand-in is among them.

@@ -101,8 +101,9 @@ impl Coordinator {
             self.again(key.clone(), state, dot, hint)?
         } else {
             let now_ms = self.parts.clock.now_ms();
-            let WriteOrder { key, context, value, write_id, .. } = order;
-            self.put(Put { key, context, value, write_id, now_ms, hint })?
+            let WriteOrder { key, context, value, ttl_ms, write_id, .. } = order;
+            let expires_at_ms = ttl_ms.map(|ttl| now_ms.saturating_add(ttl));
+            self.put(Put { key, context, value, write_id, now_ms, expires_at_ms, hint })?
         };
         let (answer, answered) = oneshot::channel();
         let handoff = Instant::now() + self.parts.patience.handoff;
@@ -278,7 +279,8 @@ impl Coordinator {
             Outcome::Done { answered, sloppy } => {
                 let end = if sloppy { End::Sloppy } else { End::Quorum };
                 let epoch = entered.record.stamp().epoch;
-                (end, Ok(write_answer(parcel, dot, answered, sloppy, epoch)))
+                let now_ms = self.parts.clock.now_ms();
+                (end, Ok(write_answer(parcel, dot, answered, sloppy, epoch, now_ms)))
             }
             Outcome::Short { answered } => {
                 let why = CoordinateError::TooFew { answered, needed: job.w, write: true };
@@ -300,8 +302,15 @@ impl Job {
 }
 
 /// What a client is told of a write that stands in `parcel` as `dot`.
-fn write_answer(parcel: &Parcel, dot: Option<Dot>, answered: usize, sloppy: bool, epoch: u64) -> WriteAnswer {
-    let view = parcel.state.view();
+fn write_answer(
+    parcel: &Parcel,
+    dot: Option<Dot>,
+    answered: usize,
+    sloppy: bool,
+    epoch: u64,
+    now_ms: u64,
+) -> WriteAnswer {
+    let view = parcel.state.view_at(now_ms);
     let versions = view.values.len() + view.tombstones;
     let stands = parcel.state.siblings().iter().any(|sibling| Some(sibling.dot) == dot);
     let alone = versions == 1 && stands;

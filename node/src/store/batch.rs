@@ -135,6 +135,16 @@ impl<'a> Batch<'a> {
         Birth(self.facts.counters.births)
     }
 
+    /// Counts a hint that is taken in, be it one that stands already.
+    pub(super) fn count_taken_hint(&mut self) {
+        self.facts.counters.hints += 1;
+    }
+
+    /// How many times a hint was taken in.
+    pub(super) const fn taken_hints(&self) -> u64 {
+        self.facts.counters.hints
+    }
+
     pub(super) fn put_meta(&mut self, key: MetaKey<'_>, value: Bytes) {
         self.rows.put(Space::Meta, key.encode(), value);
     }
@@ -171,6 +181,7 @@ impl<'a> Batch<'a> {
             summary.root = self.tree(partition, q).upsert(key.position(), hash)?;
         }
         self.set_summary(partition, summary);
+        self.note_passing(key, &encoded)?;
         self.rows.put(Space::Data, key.as_bytes().clone(), encoded);
         Ok(hash)
     }
@@ -205,6 +216,7 @@ impl<'a> Batch<'a> {
         self.set_summary(partition, summary);
         self.rows.remove(Space::Data, key.as_bytes().clone());
         self.rows.remove(Space::Birth, key.as_bytes().clone());
+        self.rows.remove(Space::Passing, key.as_bytes().clone());
         Ok(())
     }
 

@@ -68,6 +68,10 @@ impl Local {
         Self { read: snapshot.into() }
     }
 
+    pub(super) fn read(&self) -> &dyn Read {
+        &*self.read
+    }
+
     /// The state of a key, if there is one.
     pub fn state(&self, user_key: &[u8]) -> Result<Option<State>, OpError> {
         let decode =

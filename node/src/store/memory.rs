@@ -16,7 +16,7 @@ type Undo = Vec<(Space, Bytes, Option<Bytes>)>;
 
 #[derive(Debug, Default)]
 struct Disk {
-    spaces: [Map; 5],
+    spaces: [Map; Space::COUNT],
     /// Batches that were not synced, oldest first.
     unsynced: Vec<Undo>,
     full: bool,
@@ -137,7 +137,7 @@ impl Store for MemoryStore {
 }
 
 struct Snapshot {
-    spaces: [Map; 5],
+    spaces: [Map; Space::COUNT],
 }
 
 impl Read for Snapshot {

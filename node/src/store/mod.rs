@@ -13,7 +13,7 @@
 //! | [`overlay`], [`batch`] | the pure core: operations, one after another, over what is stored |
 //! | [`op`] | the operations |
 //! | [`queue`], [`commit`] | the commit thread and the way to it |
-//! | [`local`] | reading |
+//! | [`local`], [`passing`] | reading; which keys show nothing any more |
 //! | [`identity`], [`directory`] | whose data it is; opening, locking and setting aside a data directory |
 
 use std::ops::Bound;
@@ -31,6 +31,7 @@ pub mod local;
 pub mod memory;
 pub mod op;
 pub mod overlay;
+pub mod passing;
 pub mod queue;
 pub mod rows;
 
@@ -47,9 +48,11 @@ pub use keys::{DataKey, HintKey, KeyError, MetaKey};
 pub use local::{Hint, HintCount, Local, Scan};
 pub use memory::MemoryStore;
 pub use op::{
-    AddHint, DropHints, Dropped, JoinCluster, LayoutChange, Mark, Merge, MergeMany, Merged, MoveHint,
-    NewActor, Operation, Purge, Purged, Put, PutMeta, Reap, Rebuild, RemoveHint, StandIn, Written,
+    AddHint, DropHints, Dropped, JoinCluster, LayoutChange, Listed, Mark, Merge, MergeMany, Merged, MoveHint,
+    NewActor, Operation, Purge, Purged, Put, PutMeta, Reap, Rebuild, RemoveHint, StandIn, Testify, Testimony,
+    Written,
 };
+pub use passing::Passed;
 pub use queue::QueueLimits;
 pub use rows::{PeerMark, Summary};
 
@@ -66,11 +69,18 @@ pub enum Space {
     Hint,
     /// Small durable facts; see [`MetaKey`].
     Meta,
+    /// [`DataKey`] to the wall clock from which on nothing of its state is shown: deleted keys, and those whose every
+    /// value has a time to live. What a round of reaping lists, without reading everything else.
+    Passing,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Data, Self::Birth, Self::Merkle, Self::Hint, Self::Meta];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Data, Self::Birth, Self::Merkle, Self::Hint, Self::Meta, Self::Passing];
+
+    /// How many there are.
+    pub const COUNT: usize = 6;
 
     /// Its place in [`Space::ALL`].
     pub const fn index(self) -> usize {
@@ -85,6 +95,7 @@ impl Space {
             Self::Merkle => "merkle",
             Self::Hint => "hint",
             Self::Meta => "meta",
+            Self::Passing => "passing",
         }
     }
 }

@@ -17,7 +17,7 @@ type Undo = (Space, Bytes, Option<Option<Bytes>>);
 /// A batch in the making over a store.
 pub struct Overlay<'a> {
     below: &'a dyn Read,
-    changes: [Changes; 5],
+    changes: [Changes; Space::COUNT],
     undo: Vec<Undo>,
 }
 

@@ -8,6 +8,8 @@ use crate::merkle::MerkleHash;
 use crate::version::{ActorId, Birth};
 
 const VERSION: u8 = 1;
+/// Version 1 did not count hints.
+const COUNTERS_VERSION: u8 = 2;
 
 /// What the store keeps count of, node-wide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,16 +18,23 @@ pub struct Counters {
     pub commit: u64,
     /// The last birth taken.
     pub births: u64,
+    /// How many times a hint was taken in. Two equal numbers, some time apart: none came meanwhile.
+    pub hints: u64,
 }
 
 impl Counters {
     pub(crate) fn encode(self) -> Bytes {
-        row([&self.commit.to_be_bytes()[..], &self.births.to_be_bytes()])
+        let numbers = [self.commit, self.births, self.hints].map(u64::to_be_bytes);
+        [&[COUNTERS_VERSION], numbers.concat().as_slice()].concat().into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        if let Some((&COUNTERS_VERSION, body)) = bytes.split_first() {
+            let [commit, births, hints] = split("counters", body)?;
+            return Ok(Self { commit, births, hints });
+        }
         let [commit, births] = numbers("counters", bytes)?;
-        Ok(Self { commit, births })
+        Ok(Self { commit, births, hints: 0 })
     }
 }
 
@@ -141,8 +150,10 @@ mod tests {
 
     #[test]
     fn every_row_survives_and_a_strange_version_is_corruption() {
-        let counters = Counters { commit: 7, births: 9 };
+        let counters = Counters { commit: 7, births: 9, hints: 11 };
         assert_eq!(Counters::decode(&counters.encode()), Ok(counters));
+        let old = row([&7u64.to_be_bytes()[..], &9u64.to_be_bytes()]);
+        assert_eq!(Counters::decode(&old), Ok(Counters { hints: 0, ..counters }));
         let summary = Summary { held: true, root: MerkleHash([3; 16]), keys: 5, bytes: 1 << 40 };
         assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
         let node_id = NodeId([1; 16]);

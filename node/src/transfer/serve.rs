@@ -220,7 +220,10 @@ mod tests {
         for (key, size) in keys {
             let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Some(vec![7; *size].into()));
             let context = VersionVector::new();
-            run(&store, &Put { key, context, value, write_id: None, now_ms: 1, hint: None });
+            run(
+                &store,
+                &Put { key, context, value, write_id: None, now_ms: 1, expires_at_ms: None, hint: None },
+            );
         }
         Local::new(Arc::new(store))
     }

@@ -1,13 +1,14 @@
 //! The stored format of a state. One state has exactly one encoding, so that equal states hash equally.
 //!
 //! ```text
-//! version u8 = 1
+//! version u8 = 1, or 2 if any value has a time to live
 //! entries varint   then each: actor u64 BE, birth varint, counter varint          sorted by (actor, birth)
 //! siblings varint  then each: entry varint, counter varint, flags u8, written_at_ms varint,
-//!                             [write id 16], [length varint, value]               sorted by dot
+//!                             [write id 16], [length varint, value], [expires_at_ms varint]   sorted by dot
 //! ```
 //! A sibling names its writer by the entry's place in the context, which covers it. Flags: 1 a value follows (else a
-//! tombstone), 2 a write id follows. Decoding is strict: what is not the one encoding of a state is an error, so bytes
+//! tombstone), 2 a write id follows, 4 the value's expiry follows (version 2 only). A state without any expiry is written
+//! as version 1, byte for byte as before there were any. Decoding is strict: what is not the one encoding of a state is an error, so bytes
 //! that were accepted may be stored and hashed as they came.
 
 use bytes::Bytes;
@@ -18,16 +19,19 @@ use super::state::{Sibling, State, WriteId};
 use super::vector::VersionVector;
 use super::wire::{Input, Malformed, put_varint};
 
-/// The version that is written.
-const VERSION: u8 = 1;
+/// A state in which every value lasts.
+const LASTING: u8 = 1;
+/// A state in which some value has a time to live. The latest version that is known.
+const EXPIRING: u8 = 2;
 const HAS_VALUE: u8 = 1;
 const HAS_WRITE_ID: u8 = 2;
+const HAS_EXPIRY: u8 = 4;
 
 /// Why bytes are no state. On disk: corruption; from a peer: refuse the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// A format of a later release, or no state at all. Run a release that knows it.
-    #[error("state format {0} is not known to this release (it knows {VERSION})")]
+    #[error("state format {0} is not known to this release (it knows 1 to {EXPIRING})")]
     Version(u8),
     /// They end in the middle.
     #[error("the bytes end in the middle of a state")]
@@ -93,12 +97,20 @@ pub(super) fn take_vector(input: &mut Input<'_>) -> Result<Vec<(Writer, u64)>, C
     Ok(entries)
 }
 
+impl Sibling {
+    /// The expiry as it is stored: a tombstone has none, whatever its field says.
+    fn expiry(&self) -> Option<u64> {
+        self.expires_at_ms.filter(|_| self.value.is_some())
+    }
+}
+
 impl State {
     /// The one encoding of this state.
     pub fn encode(&self) -> Bytes {
         let overhead = 24 * self.context().len() + 48 * self.siblings().len() + 8;
         let mut out = Vec::with_capacity(self.value_bytes() + overhead);
-        out.push(VERSION);
+        let expiring = self.siblings().iter().any(|sibling| sibling.expiry().is_some());
+        out.push(if expiring { EXPIRING } else { LASTING });
         put_vector(&mut out, self.context());
         let places: Vec<Writer> = self.context().iter().map(|(writer, _)| writer).collect();
         put_varint(&mut out, self.siblings().len() as u64);
@@ -109,7 +121,8 @@ impl State {
             put_varint(&mut out, sibling.dot.counter);
             let value = if sibling.value.is_some() { HAS_VALUE } else { 0 };
             let id = if sibling.write_id.is_some() { HAS_WRITE_ID } else { 0 };
-            out.push(value | id);
+            let expiry = if sibling.expiry().is_some() { HAS_EXPIRY } else { 0 };
+            out.push(value | id | expiry);
             put_varint(&mut out, sibling.written_at_ms);
             if let Some(WriteId(id)) = sibling.write_id {
                 out.extend_from_slice(&id);
@@ -117,6 +130,9 @@ impl State {
             if let Some(value) = &sibling.value {
                 put_varint(&mut out, value.len() as u64);
                 out.extend_from_slice(value);
+            }
+            if let Some(at) = sibling.expiry() {
+                put_varint(&mut out, at);
             }
         }
         out.into()
@@ -126,10 +142,11 @@ impl State {
     pub fn decode(bytes: &Bytes) -> Result<Self, CodecError> {
         let mut input = Input::new(bytes);
         let version = input.byte()?;
-        if version != VERSION {
+        if !(LASTING..=EXPIRING).contains(&version) {
             return Err(CodecError::Version(version));
         }
         let entries = take_vector(&mut input)?;
+        let known = HAS_VALUE | HAS_WRITE_ID | if version == EXPIRING { HAS_EXPIRY } else { 0 };
         let count = input.count(4)?;
         let mut siblings: Vec<Sibling> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -144,7 +161,7 @@ impl State {
                 return Err(CodecError::NotCanonical("siblings out of order"));
             }
             let flags = input.byte()?;
-            if flags & !(HAS_VALUE | HAS_WRITE_ID) != 0 {
+            if flags & !known != 0 || flags & (HAS_VALUE | HAS_EXPIRY) == HAS_EXPIRY {
                 return Err(CodecError::NotCanonical("unknown flags"));
             }
             let written_at_ms = input.varint()?;
@@ -155,10 +172,14 @@ impl State {
                 let length = input.count(1)?;
                 Some(bytes.slice_ref(input.take(length)?))
             };
-            siblings.push(Sibling { dot, value, write_id, written_at_ms });
+            let expires_at_ms = if flags & HAS_EXPIRY == 0 { None } else { Some(input.varint()?) };
+            siblings.push(Sibling { dot, value, write_id, written_at_ms, expires_at_ms });
         }
         if input.left() > 0 {
             return Err(CodecError::NotCanonical("bytes after the end"));
+        }
+        if version == EXPIRING && siblings.iter().all(|sibling| sibling.expires_at_ms.is_none()) {
+            return Err(CodecError::NotCanonical("nothing expires in a state that says so"));
         }
         Ok(Self::from_canonical(entries.into_iter().collect(), siblings))
     }

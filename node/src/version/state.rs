@@ -21,6 +21,16 @@ pub struct Sibling {
     /// The coordinator's wall clock at the write, ms since the epoch. Only for a resolver that wants the last writer;
     /// the store never orders by it.
     pub written_at_ms: u64,
+    /// From this wall clock on, ms since the epoch, the value reads as absent. It stands until it is covered or reaped: a
+    /// clock decides what is shown, never what is kept.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Sibling {
+    /// Whether it shows no value at this wall clock: a tombstone, or a value past its time to live.
+    pub fn is_past(&self, now_ms: u64) -> bool {
+        self.value.is_none() || self.expires_at_ms.is_some_and(|at| at <= now_ms)
+    }
 }
 
 /// All that is known of a key: what has been seen, and what of it stands.
@@ -39,6 +49,8 @@ pub struct View<'a> {
     pub values: Vec<&'a Sibling>,
     /// Concurrent deletes among the siblings, one for each write id.
     pub tombstones: usize,
+    /// Values past their time to live, which are not shown, one for each write id.
+    pub expired: usize,
     /// Covers all of them, those that were folded into one too.
     pub context: &'a VersionVector,
 }
@@ -81,9 +93,13 @@ impl State {
         self.context.is_empty() && self.siblings.is_empty()
     }
 
-    /// Whether nothing but deletes stands. Such a state may be reaped, by facts, never by a clock.
-    pub fn is_deleted(&self) -> bool {
-        !self.siblings.is_empty() && self.siblings.iter().all(|sibling| sibling.value.is_none())
+    /// From which wall clock on nothing of it is shown: zero for one that holds only deletes, nothing for one with a
+    /// value that lasts. From then on it may be reaped, on facts.
+    pub fn passes_at_ms(&self) -> Option<u64> {
+        let passes =
+            |sibling: &Sibling| if sibling.value.is_some() { sibling.expires_at_ms } else { Some(0) };
+        let all: Option<Vec<u64>> = self.siblings.iter().map(passes).collect();
+        all?.into_iter().max()
     }
 
     /// The values that stand, in dot order.
@@ -155,18 +171,30 @@ impl State {
             })
     }
 
-    /// What an answer shows: siblings that one write made twice (a retry that could not know its first attempt) are
-    /// shown as one. The context covers both, so the next write settles it.
+    /// What an answer shows, times to live left aside; see [`State::view_at`].
     pub fn view(&self) -> View<'_> {
+        self.view_at(0)
+    }
+
+    /// What an answer shows at this wall clock: no value that is past its time to live. Siblings that one write made twice
+    /// (a retry that could not know its first attempt) are shown as one. The context covers all of them, so the next
+    /// write settles them.
+    pub fn view_at(&self, now_ms: u64) -> View<'_> {
         let mut shown: Vec<&Sibling> = Vec::with_capacity(self.siblings.len());
         for sibling in &self.siblings {
-            let again = |seen: &&Sibling| seen.write_id == sibling.write_id && seen.value == sibling.value;
+            let again = |seen: &&Sibling| {
+                seen.write_id == sibling.write_id
+                    && seen.value == sibling.value
+                    && seen.is_past(now_ms) == sibling.is_past(now_ms)
+            };
             if sibling.write_id.is_none() || !shown.iter().any(again) {
                 shown.push(sibling);
             }
         }
         let all = shown.len();
-        shown.retain(|sibling| sibling.value.is_some());
-        View { tombstones: all - shown.len(), values: shown, context: &self.context }
+        let tombstones = shown.iter().filter(|sibling| sibling.value.is_none()).count();
+        shown.retain(|sibling| !sibling.is_past(now_ms));
+        let expired = all - tombstones - shown.len();
+        View { values: shown, tombstones, expired, context: &self.context }
     }
 }

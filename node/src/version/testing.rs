@@ -14,7 +14,13 @@ pub(crate) fn vector(entries: &[(u64, u64, u64)]) -> VersionVector {
 }
 
 pub(crate) fn sibling(dot: Dot, value: &[u8]) -> Sibling {
-    Sibling { dot, value: Some(Bytes::copy_from_slice(value)), write_id: None, written_at_ms: 0 }
+    Sibling {
+        dot,
+        value: Some(Bytes::copy_from_slice(value)),
+        write_id: None,
+        written_at_ms: 0,
+        expires_at_ms: None,
+    }
 }
 
 pub(crate) fn dots() -> impl Strategy<Value = Dot> {
@@ -36,6 +42,7 @@ pub(crate) fn states() -> impl Strategy<Value = State> {
                 value: (n % 3 > 0).then(|| Bytes::from(n.to_string())),
                 write_id: (n % 2 > 0).then(|| WriteId([n.to_le_bytes()[0]; 16])),
                 written_at_ms: n,
+                expires_at_ms: (n % 3 > 0 && n % 5 > 2).then_some(n * 7),
             }
         });
         State::from_parts(context, siblings.collect())

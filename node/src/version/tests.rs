@@ -81,8 +81,49 @@ fn a_tombstone_is_a_version_that_shows_no_value() {
     state.put(&seen, Sibling { value: None, ..sibling(dot(1, 1, 2), b"") });
     let view = state.view();
     assert_eq!((view.values.len(), view.tombstones), (1, 1));
-    assert!(!state.is_deleted());
+    assert_eq!(state.passes_at_ms(), None, "a value stands beside it");
     assert_eq!(state.values().collect::<Vec<_>>(), ["w"], "the delete takes only what it has seen");
+}
+
+#[test]
+fn a_value_past_its_time_to_live_is_not_shown_but_covered() {
+    let until = |at, dot| Sibling { expires_at_ms: Some(at), ..sibling(dot, b"v") };
+    let mut state = State::new();
+    state.put(&VersionVector::new(), until(50, dot(1, 1, 1)));
+    state.put(&VersionVector::new(), until(80, dot(2, 1, 1)));
+    let shown = |now| (state.view_at(now).values.len(), state.view_at(now).expired);
+    assert_eq!([0, 49, 50, 79, 80].map(shown), [(2, 0), (2, 0), (1, 1), (1, 1), (0, 2)]);
+    assert!(state.view_at(99).context.covers(dot(2, 1, 1)));
+    assert_eq!((state.view_at(99).tombstones, state.passes_at_ms()), (0, Some(80)));
+    assert_eq!(State::decode(&state.encode()), Ok(state.clone()), "a clock changes nothing that is kept");
+
+    let mut deleted = state.clone();
+    deleted.put(state.context(), Sibling { value: None, ..sibling(dot(1, 1, 2), b"") });
+    assert_eq!(deleted.passes_at_ms(), Some(0));
+    state.put(&VersionVector::new(), sibling(dot(3, 1, 1), b"lasts"));
+    assert_eq!((state.passes_at_ms(), State::new().passes_at_ms()), (None, None));
+}
+
+#[test]
+fn a_state_without_expiry_is_stored_as_ever_and_one_with_it_says_so() {
+    let lasting = State::from_parts(VersionVector::new(), vec![sibling(dot(1, 2, 3), b"v")]);
+    let old = [&[1, 1][..], &1u64.to_be_bytes(), &[2, 3, 1, 0, 3, 1, 0, 1, b'v']].concat();
+    assert_eq!(lasting.encode(), old);
+    let expiring = Sibling { expires_at_ms: Some(7), ..sibling(dot(1, 2, 3), b"v") };
+    let new = [&[2, 1][..], &1u64.to_be_bytes(), &[2, 3, 1, 0, 3, 5, 0, 1, b'v', 7]].concat();
+    assert_eq!(State::from_parts(VersionVector::new(), vec![expiring]).encode(), new);
+
+    let decode = |bytes: &[u8]| State::decode(&bytes.to_vec().into());
+    assert_eq!(decode(&old), Ok(lasting));
+    assert!(decode(&new).is_ok());
+    for (at, byte) in [(0, 3), (0, 1), (15, 4)] {
+        let mut bad = new.clone();
+        bad[at] = byte;
+        assert!(decode(&bad).is_err(), "byte {at} as {byte}");
+    }
+    let mut needless = old;
+    needless[0] = 2;
+    assert!(decode(&needless).is_err(), "one state has one encoding");
 }
 
 proptest! {

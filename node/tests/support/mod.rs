@@ -90,6 +90,7 @@ pub(crate) async fn put(board: &Switchboard, key: &str, value: &[u8]) {
                 key: Bytes::copy_from_slice(key.as_bytes()),
                 context: VersionVector::new(),
                 value: Some(Bytes::copy_from_slice(value)),
+                ttl_ms: None,
                 write_id: None,
                 terms: match terms(&gate) {
                     Some(terms) => terms,

@@ -156,6 +156,7 @@ impl Batch<'_> {
 
     /// Adds a hint; one that stands already keeps the earlier time.
     pub(super) fn add_hint(&mut self, key: &DataKey, hint: StandIn) -> Result<(), StoreError> {
+        self.count_taken_hint();
         match self.hint_since(key, hint.target)? {
             Some(since_ms) if since_ms <= hint.since_ms => return Ok(()),
             Some(since_ms) => {

@@ -6,7 +6,8 @@
 //! | [`Merge`], [`MergeMany`] | a copy came from elsewhere: replication, read repair, hints, transfer, hand-over |
 //! | [`AddHint`], [`MoveHint`], [`RemoveHint`], [`DropHints`] | what other members are owed |
 //! | [`LayoutChange`] | a layout record was taken: it is kept, and the Merkle trees follow |
-//! | [`Purge`], [`Reap`] | keys go: with their partition, or because their deletes have reached everybody |
+//! | [`Purge`] | keys go with their partition |
+//! | [`Testify`], [`Reap`] | keys go because their deletes have reached everybody |
 //! | [`PutMeta`], [`Mark`], [`NewActor`], [`JoinCluster`] | small facts |
 //! | [`Rebuild`] | a Merkle tree is in doubt |
 
@@ -19,14 +20,16 @@ mod merge;
 mod meta;
 mod purge;
 mod put;
+mod reap;
 
 pub(crate) use hint::hints_of;
 pub use hint::{AddHint, DropHints, Dropped, MoveHint, RemoveHint, StandIn};
 pub use layout::{LayoutChange, Rebuild};
 pub use merge::{Merge, MergeMany, Merged};
 pub use meta::{JoinCluster, Mark, NewActor, PutMeta};
-pub use purge::{Purge, Purged, Reap};
+pub use purge::{Purge, Purged};
 pub use put::{Put, Written};
+pub use reap::{Listed, Reap, Testify, Testimony};
 
 /// Something the commit thread can do.
 pub trait Operation: Send + 'static {

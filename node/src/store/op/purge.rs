@@ -1,4 +1,4 @@
-//! Keys go: with their partition, or because their deletes have reached everybody.
+//! Keys go with their partition.
 
 use std::ops::Bound;
 
@@ -9,7 +9,6 @@ use super::super::error::{OpError, StoreError};
 use super::super::keys::DataKey;
 use super::super::{Limit, Read, Space};
 use super::Operation;
-use crate::version::StateHash;
 
 /// Drops keys of a partition that is not held here: state and birth mark together. Keys that a hint points to stay
 /// (to drop those too, drop the hints first).
@@ -73,34 +72,5 @@ impl Operation for Purge {
             purged.done = batch.remove_nodes(self.partition, limit)? < limit;
         }
         Ok(purged)
-    }
-}
-
-/// Removes deleted keys, after every owner agreed to it. One whose state is no longer the listed one stays.
-#[derive(Debug, Clone)]
-pub struct Reap {
-    /// The keys, and the hashes that all owners listed and agreed on.
-    pub keys: Vec<(DataKey, StateHash)>,
-}
-
-impl Operation for Reap {
-    /// Keys that went.
-    type Outcome = usize;
-    const GROWS: bool = false;
-
-    fn weight(&self) -> usize {
-        self.keys.iter().map(|(key, _)| key.as_bytes().len() + 64).sum()
-    }
-
-    fn apply(&self, batch: &mut Batch<'_>) -> Result<usize, OpError> {
-        let mut reaped = 0;
-        for (key, listed) in &self.keys {
-            let Some(encoded) = batch.encoded(key)? else { continue };
-            if StateHash::of(key.user_key(), &encoded) == *listed && !batch.is_owed(key)? {
-                batch.forget(key)?;
-                reaped += 1;
-            }
-        }
-        Ok(reaped)
     }
 }

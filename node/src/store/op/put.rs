@@ -23,6 +23,8 @@ pub struct Put {
     pub write_id: Option<WriteId>,
     /// The wall clock, ms since the epoch; kept for resolvers.
     pub now_ms: u64,
+    /// From which wall clock on the value reads as absent; never if `None`.
+    pub expires_at_ms: Option<u64>,
     /// The member in whose place this node coordinates, if the key is not its own.
     pub hint: Option<StandIn>,
 }
@@ -63,8 +65,13 @@ impl Operation for Put {
 
         let before = state.context().clone();
         let dot = batch.next_dot(&key, &before, &self.context)?;
-        let sibling =
-            Sibling { dot, value: self.value.clone(), write_id: self.write_id, written_at_ms: self.now_ms };
+        let sibling = Sibling {
+            dot,
+            value: self.value.clone(),
+            write_id: self.write_id,
+            written_at_ms: self.now_ms,
+            expires_at_ms: self.expires_at_ms.filter(|_| self.value.is_some()),
+        };
         state.put(&self.context, sibling);
 
         // Only versions side by side are refused: a write that settles the key may always come in.

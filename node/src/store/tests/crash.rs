@@ -168,7 +168,9 @@ impl Member {
             Step::Reap { key } => {
                 if let Some(state) = self.state(key) {
                     let hash = StateHash::of(name(key).as_bytes(), &state.encode());
-                    self.submit(Reap { keys: vec![(data_key(&name(key)), hash)] });
+                    self.submit(Reap {
+                        keys: vec![Listed { position: data_key(&name(key)).position(), hash }],
+                    });
                 }
             }
             Step::Write => drop(self.pump.write()),

@@ -38,6 +38,7 @@ pub(super) fn put(key: &str, context: &VersionVector, value: &str) -> Put {
         value,
         write_id: None,
         now_ms: 1,
+        expires_at_ms: None,
         hint: None,
     }
 }
@@ -187,6 +188,10 @@ pub(super) fn audit(read: &dyn Read) {
         }
     }
     audit_hints(read, &data);
+    let passes = |encoded| State::decode(encoded).unwrap().passes_at_ms();
+    let passing =
+        data.iter().filter_map(|(key, encoded)| Some((key.clone(), rows::number(passes(encoded)?))));
+    assert_eq!(all(read, Space::Passing), passing.collect::<Vec<_>>(), "what passes");
     let keys: BTreeSet<_> = data.iter().map(|(key, _)| key).collect();
     assert!(
         all(read, Space::Birth).iter().all(|(key, _)| keys.contains(key)),

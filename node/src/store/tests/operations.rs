@@ -269,11 +269,92 @@ fn only_what_was_agreed_on_is_reaped() {
     for key in ["a", "b", "c"] {
         bench.run(&Put { value: None, ..blind(key, "") }).unwrap();
     }
-    let keys = ["a", "b", "c"].map(|key| (data_key(key), bench.hash(key))).to_vec();
+    let keys = ["a", "b", "c"].map(|key| listed(&bench, key)).to_vec();
     bench.run(&blind("b", "written since")).unwrap();
     bench.run(&AddHint { key: data_key("c"), hint: Bench::hint(8, 1) }).unwrap();
     assert_eq!(bench.run(&Reap { keys }), Ok(1));
     assert_eq!(["a", "b", "c"].map(|key| bench.state(key).is_some()), [false, true, true]);
+}
+
+fn listed(bench: &Bench, key: &str) -> Listed {
+    Listed { position: data_key(key).position(), hash: bench.hash(key) }
+}
+
+#[test]
+fn what_passes_is_listed_in_order_and_by_the_clock_that_asks() {
+    let bench = Bench::new();
+    let keys: Vec<String> = (0..5).map(|n| key_in(3, n)).collect();
+    for key in &keys {
+        bench.run(&Put { value: None, ..blind(key, "") }).unwrap();
+    }
+    bench.run(&blind(&keys[0], "written since")).unwrap();
+    bench.run(&Put { expires_at_ms: Some(50), ..blind(&key_in(3, 7), "v") }).unwrap();
+    bench.run(&Put { value: None, ..blind(&key_in(4, 0), "") }).unwrap();
+    let passed = |now| {
+        let (mut keys, mut after) = (Vec::new(), None);
+        loop {
+            let some = bench.local.passed(Partition(3), after, now, 2).unwrap();
+            keys.extend(some.keys.iter().map(|key| Listed { position: key.position, hash: key.hash }));
+            after = some.after;
+            if after.is_none() {
+                return keys;
+            }
+        }
+    };
+    let mut expected: Vec<Listed> = keys[1..].iter().map(|key| listed(&bench, key)).collect();
+    expected.sort();
+    assert_eq!(passed(49), expected);
+    expected.push(listed(&bench, &key_in(3, 7)));
+    expected.sort();
+    assert_eq!(passed(50), expected);
+}
+
+#[test]
+fn a_holder_testifies_to_the_listed_state_and_anybody_else_to_nothing_at_all() {
+    let bench = Bench::without_layout(Limits::default());
+    bench.run(&layout([3])).unwrap();
+    let [gone, back, owed, late] = [0, 1, 2, 3].map(|n| key_in(3, n));
+    for key in [&gone, &back, &owed] {
+        bench.run(&Put { value: None, ..blind(key, "") }).unwrap();
+    }
+    bench.run(&Put { expires_at_ms: Some(50), ..blind(&late, "v") }).unwrap();
+    let keys = [&gone, &back, &owed, &late].map(|key| listed(&bench, key)).to_vec();
+    bench.run(&blind(&back, "written since")).unwrap();
+    bench.run(&AddHint { key: data_key(&owed), hint: Bench::hint(8, 1) }).unwrap();
+    let mut testify = Testify { partition: Partition(3), keys, now_ms: 49 };
+    assert_eq!(bench.run(&testify).unwrap().agreed, [true, false, false, false]);
+    testify.now_ms = 50;
+    let testimony = bench.run(&testify).unwrap();
+    assert_eq!((&testimony.agreed[..], testimony.hints), (&[true, false, false, true][..], 1));
+
+    let other = key_in(4, 0);
+    let elsewhere = Listed { position: data_key(&other).position(), hash: StateHash([0; 16]) };
+    let testify = Testify { partition: Partition(4), keys: vec![elsewhere], now_ms: 0 };
+    assert_eq!(bench.run(&testify).unwrap().agreed, [true], "nothing is here");
+    bench.run(&Put { hint: Some(Bench::hint(9, 5)), ..blind(&other, "stood in for") }).unwrap();
+    let kept = bench.run(&testify).unwrap();
+    assert_eq!((&kept.agreed[..], kept.hints), (&[false][..], 2), "a hint points to it");
+}
+
+#[test]
+fn lesson_2_a_reaped_key_begins_a_new_count() {
+    let bench = Bench::new();
+    let first = bench.run(&blind("k", "v")).unwrap();
+    let gone = bench.run(&Put { value: None, ..put("k", first.state.context(), "") }).unwrap();
+    assert_eq!(bench.run(&Reap { keys: vec![listed(&bench, "k")] }), Ok(1));
+    assert_eq!((bench.state("k"), all(&bench.store, Space::Birth)), (None, vec![]), "the mark went along");
+    // Who still holds the tombstone must not take the new write for one that it has seen.
+    let anew = bench.run(&put("k", &VersionVector::new(), "anew")).unwrap();
+    let merged = gone.state.merge(&anew.state);
+    assert_eq!(merged.values().collect::<Vec<_>>(), ["anew"]);
+    // Nor one that carries the context of the old life.
+    assert_eq!(
+        bench.run(&Reap { keys: vec![listed(&bench, "k")] }),
+        Ok(1),
+        "it is the caller that has to know"
+    );
+    let late = bench.run(&put("k", gone.state.context(), "late")).unwrap();
+    assert!(!gone.state.context().covers(late.dot));
 }
 
 #[test]
