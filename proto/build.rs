@@ -5,7 +5,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=dynamo");
-    let files = ["dynamo/v1/kv.proto", "dynamo/v1/replica.proto", "dynamo/v1/admin.proto"];
+    let files = ["kv", "list", "replica", "admin"].map(|name| format!("dynamo/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;

@@ -46,6 +46,15 @@ impl Life {
         *self.phase.borrow()
     }
 
+    /// Returns once it stops.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut phase = self.phase.subscribe();
+        async move {
+            // A process that is gone stops as well.
+            let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
+        }
+    }
+
     /// Whether the store can still be written.
     pub fn is_healthy(&self) -> bool {
         self.committer.fatal().borrow().is_none()

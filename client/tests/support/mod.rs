@@ -8,15 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use dynamo_proto::v1::kv_server::{Kv, KvServer};
 use dynamo_proto::v1::{
-    DeleteRequest, DeleteResponse, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, PutRequest,
-    PutResponse,
+    BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
+    ErrorStatus, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, ListKeysRequest,
+    ListKeysResponse, ListedKey, PutRequest, PutResponse, batch_get_response, batch_put_request,
+    batch_put_response,
 };
 use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Quorum, Record, plan};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// What a node does with its next requests; what comes after the end of the script is answered well.
 #[derive(Debug, Clone)]
@@ -102,6 +106,9 @@ impl Node {
 
 #[tonic::async_trait]
 impl Kv for Node {
+    type BatchGetStream = BoxStream<'static, Result<BatchGetResponse, Status>>;
+    type BatchPutStream = BoxStream<'static, Result<BatchPutResponse, Status>>;
+
     async fn get(&self, _: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let epoch = self.act(Bytes::new()).await?;
         Ok(Response::new(GetResponse { answered: 2, epoch, ..GetResponse::default() }))
@@ -117,9 +124,72 @@ impl Kv for Node {
         Ok(Response::new(DeleteResponse { answered: 2, epoch, siblings: 1, ..DeleteResponse::default() }))
     }
 
+    async fn batch_get(
+        &self,
+        request: Request<Streaming<BatchGetRequest>>,
+    ) -> Result<Response<Self::BatchGetStream>, Status> {
+        use batch_get_response::Result as Body;
+        let node = self.clone();
+        let answers = request.into_inner().then(move |item| {
+            let node = node.clone();
+            async move {
+                let item = item?;
+                let found = node.get(Request::new(item.get.unwrap())).await.map(Response::into_inner);
+                let result = found.map_or_else(|status| Body::Failed(packed(&status)), Body::Found);
+                Ok(BatchGetResponse { id: item.id, result: Some(result) })
+            }
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn batch_put(
+        &self,
+        request: Request<Streaming<BatchPutRequest>>,
+    ) -> Result<Response<Self::BatchPutStream>, Status> {
+        use batch_put_request::Write;
+        use batch_put_response::Result as Body;
+        let node = self.clone();
+        let answers = request.into_inner().then(move |item| {
+            let node = node.clone();
+            async move {
+                let item = item?;
+                let written = match item.write.unwrap() {
+                    Write::Put(put) => node.put(Request::new(put)).await.map(|a| Body::Put(a.into_inner())),
+                    Write::Delete(delete) => {
+                        node.delete(Request::new(delete)).await.map(|a| Body::Delete(a.into_inner()))
+                    }
+                };
+                let result = written.unwrap_or_else(|status| Body::Failed(packed(&status)));
+                Ok(BatchPutResponse { id: item.id, result: Some(result) })
+            }
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    /// Three keys, one a page.
+    async fn list_keys(
+        &self,
+        request: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
+        let epoch = self.act(Bytes::new()).await?;
+        let at = request.into_inner().page_token.first().copied().unwrap_or(0);
+        let key = ListedKey { key: vec![b'a' + at].into(), siblings: 1, tombstones: 0 };
+        let next_page_token = if at < 2 { vec![at + 1].into() } else { Bytes::new() };
+        Ok(Response::new(ListKeysResponse { keys: vec![key], next_page_token, epoch, partition: at.into() }))
+    }
+
     async fn get_layout(&self, _: Request<GetLayoutRequest>) -> Result<Response<GetLayoutResponse>, Status> {
         let record = self.inner.lock().unwrap().record.clone();
         Ok(Response::new(GetLayoutResponse { record }))
+    }
+}
+
+fn packed(status: &Status) -> ErrorStatus {
+    ErrorStatus {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: Bytes::copy_from_slice(status.details()),
+        context: Bytes::new(),
     }
 }
 

@@ -10,7 +10,16 @@ const KEPT_BACK_AT_MOST: Duration = Duration::from_millis(50);
 
 /// How long a request with this metadata may take.
 pub fn within(metadata: &MetadataMap, cap: Duration) -> Duration {
-    let asked = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
+    granted(asked(metadata), cap)
+}
+
+/// How long the client with this metadata waits, if it says so.
+pub fn asked(metadata: &MetadataMap) -> Option<Duration> {
+    metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse)
+}
+
+/// What a client is given that waits for `asked`.
+pub fn granted(asked: Option<Duration>, cap: Duration) -> Duration {
     asked.map_or(cap, |asked| in_time(asked).min(cap))
 }
 

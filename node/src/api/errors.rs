@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dynamo_proto::v1::ForwardedStatus;
+use dynamo_proto::v1::ErrorStatus;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -103,9 +103,9 @@ fn with_context(mut status: Status, context: &[u8]) -> Status {
 }
 
 /// A status as it travels to the member that forwarded the request.
-pub fn pack(status: &Status) -> ForwardedStatus {
+pub fn pack(status: &Status) -> ErrorStatus {
     let context = status.metadata().get_bin(CONTEXT).and_then(|context| context.to_bytes().ok());
-    ForwardedStatus {
+    ErrorStatus {
         code: status.code().into(),
         message: status.message().to_owned(),
         details: Bytes::copy_from_slice(status.details()),
@@ -114,8 +114,8 @@ pub fn pack(status: &Status) -> ForwardedStatus {
 }
 
 /// A status that came from the member that coordinated.
-fn unpack(forwarded: ForwardedStatus) -> Status {
-    let ForwardedStatus { code, message, details, context } = forwarded;
+fn unpack(forwarded: ErrorStatus) -> Status {
+    let ErrorStatus { code, message, details, context } = forwarded;
     let metadata = MetadataMap::new();
     let status = Status::with_details_and_metadata(Code::from_i32(code), message, details, metadata);
     with_context(status, &context)

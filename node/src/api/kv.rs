@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use dynamo_proto::v1::kv_server::Kv;
 use dynamo_proto::v1::{
-    DeleteRequest, DeleteResponse, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, PutRequest,
-    PutResponse,
+    BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
+    GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, ListKeysRequest, ListKeysResponse,
+    PutRequest, PutResponse,
 };
-use tonic::{Request, Response, Status};
+use futures::stream::BoxStream;
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
 
+use super::batch::{self, Times};
 use super::deadline;
 use super::record::RecordText;
 use super::requests::Requests;
@@ -29,10 +34,18 @@ impl KvService {
     pub const fn new(requests: Requests, layouts: Layouts, text: RecordText, cap: Duration) -> Self {
         Self { requests, layouts, text, cap }
     }
+
+    /// What the items of a stream may take that was opened with this metadata.
+    fn times(&self, metadata: &MetadataMap) -> Times {
+        Times { cap: self.cap, until: deadline::asked(metadata).map(|asked| Instant::now() + asked) }
+    }
 }
 
 #[tonic::async_trait]
 impl Kv for KvService {
+    type BatchGetStream = BoxStream<'static, Result<BatchGetResponse, Status>>;
+    type BatchPutStream = BoxStream<'static, Result<BatchPutResponse, Status>>;
+
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
         Ok(Response::new(self.requests.get(request.into_inner(), within, false).await?))
@@ -46,6 +59,40 @@ impl Kv for KvService {
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
         Ok(Response::new(self.requests.delete(request.into_inner(), within, false).await?))
+    }
+
+    async fn batch_get(
+        &self,
+        request: Request<Streaming<BatchGetRequest>>,
+    ) -> Result<Response<Self::BatchGetStream>, Status> {
+        let (times, requests) = (self.times(request.metadata()), self.requests.clone());
+        let stopping = requests.life.stopping();
+        let answers = batch::answers(request.into_inner(), stopping, move |item| {
+            let (requests, within) = (requests.clone(), times.within(item.deadline_ms, Instant::now()));
+            async move { requests.get_item(item, within).await }
+        });
+        Ok(Response::new(answers))
+    }
+
+    async fn batch_put(
+        &self,
+        request: Request<Streaming<BatchPutRequest>>,
+    ) -> Result<Response<Self::BatchPutStream>, Status> {
+        let (times, requests) = (self.times(request.metadata()), self.requests.clone());
+        let stopping = requests.life.stopping();
+        let answers = batch::answers(request.into_inner(), stopping, move |item| {
+            let (requests, within) = (requests.clone(), times.within(item.deadline_ms, Instant::now()));
+            async move { requests.put_item(item, within).await }
+        });
+        Ok(Response::new(answers))
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<ListKeysRequest>,
+    ) -> Result<Response<ListKeysResponse>, Status> {
+        let within = deadline::within(request.metadata(), self.cap);
+        Ok(Response::new(self.requests.list(request.into_inner(), within).await?))
     }
 
     async fn get_layout(&self, _: Request<GetLayoutRequest>) -> Result<Response<GetLayoutResponse>, Status> {

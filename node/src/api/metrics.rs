@@ -17,6 +17,8 @@ pub enum Op {
     Put,
     /// A write of a tombstone.
     Delete,
+    /// A page of keys.
+    List,
 }
 
 /// How it ended, in the words of gRPC.

@@ -3,18 +3,20 @@
 //! | module | what it says |
 //! |---|---|
 //! | [`door`], [`deadline`], [`token`] | what a request has to be like, how long it may take, who may call Admin |
-//! | [`requests`] | a client's request from the wire to the coordinator and back |
+//! | [`requests`], [`batch`], [`listing`] | a client's request from the wire to the coordinator and back; many on one stream; keys by the page |
 //! | [`admission`] | whether a member's request is served |
 //! | [`kv`], [`replica`], [`admin`], [`http`] | the services |
 //! | [`errors`], [`record`], [`metrics`] | statuses, the layout record as text, figures |
 
 pub mod admin;
 pub mod admission;
+pub mod batch;
 pub mod deadline;
 pub mod door;
 pub mod errors;
 pub mod http;
 pub mod kv;
+pub mod listing;
 pub mod metrics;
 pub mod record;
 pub mod replica;

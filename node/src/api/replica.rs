@@ -11,7 +11,7 @@ use dynamo_proto::v1::{
     FetchReply, FetchRequest, Frame, HelloReply, PullBatch, PullRequest, Refusal, Request as PeerRequest,
     StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
 };
-use dynamo_ring::{NodeId, Position};
+use dynamo_ring::{NodeId, Partition, Position};
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,6 +20,7 @@ use super::requests::{Failed, Requests};
 use super::{deadline, errors};
 use crate::clock::Clock;
 use crate::coordinate::CoordinateError;
+use crate::coordinate::outlines::{self, PageOf};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
 use crate::peer::wire::{self, node_id};
@@ -130,6 +131,16 @@ impl ReplicaParts {
             Op::FetchMany(many) => {
                 self.read(entered, move |local| serve::fetch_many(local, &many)).await.map(Body::FetchMany)
             }
+            Op::ListPartition(list) => {
+                let wanted = PageOf::from_request(list)?;
+                if !entered.holds(wanted.partition) {
+                    return Err(not_held(wanted.partition));
+                }
+                let page = self.read(entered, move |local| {
+                    outlines::read(local, &wanted).map_err(|why| storage(&why.into()))
+                });
+                page.await.map(|page| Body::ListPartition(page.reply()))
+            }
             forward => {
                 // The coordinator enters for itself.
                 drop(entered);
@@ -185,7 +196,7 @@ impl ReplicaParts {
         let FetchRequest { key, stand_in } = request;
         let partition = Position::of(&key).partition(entered.record.stable().partitions());
         if !stand_in && !entered.holds(partition) {
-            return Err(refusal(Reason::NotHolder, format!("partition {partition} is not held here")));
+            return Err(not_held(partition));
         }
         let local = self.local.clone();
         let state = blocking(move || local.encoded(&key)).await.map_err(|why| storage(&why))?;
@@ -269,6 +280,10 @@ impl ReplicaParts {
         });
         reading.await.unwrap_or_else(|_| Err(refusal(Reason::NotServing, "this node is stopping")))
     }
+}
+
+fn not_held(partition: Partition) -> Refusal {
+    refusal(Reason::NotHolder, format!("partition {partition} is not held here"))
 }
 
 fn invalid(why: impl std::fmt::Display) -> Refusal {

@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dynamo_proto::v1::batch_get_response::Result as GetResult;
+use dynamo_proto::v1::batch_put_request::Write;
+use dynamo_proto::v1::batch_put_response::Result as PutResult;
 use dynamo_proto::v1::{
-    DeleteRequest, DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, Sibling,
+    BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
+    ErrorStatus, GetRequest, GetResponse, PutRequest, PutResponse, Sibling,
 };
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::door::{Admitted, Door};
-use super::errors;
+use super::errors::{self, Violations};
 use super::metrics::{ApiMetrics, Op};
 use crate::coordinate::{
     CoordinateError, Coordinator, ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder,
@@ -130,7 +134,28 @@ impl Requests {
         self.counted(Op::Delete, forwarded, begun, answer.await)
     }
 
-    fn enter(&self, bytes: usize) -> Result<Pass, Failed> {
+    /// A read out of a batch: as if it had come alone.
+    pub async fn get_item(&self, item: BatchGetRequest, within: Duration) -> BatchGetResponse {
+        let found = match item.get {
+            Some(get) => self.get(get, within, false).await.map_err(packed),
+            None => Err(nothing("get")),
+        };
+        BatchGetResponse { id: item.id, result: Some(found.map_or_else(GetResult::Failed, GetResult::Found)) }
+    }
+
+    /// A put or delete out of a batch: as if it had come alone.
+    pub async fn put_item(&self, item: BatchPutRequest, within: Duration) -> BatchPutResponse {
+        let written = match item.write {
+            Some(Write::Put(put)) => self.put(put, within, false).await.map(PutResult::Put).map_err(packed),
+            Some(Write::Delete(delete)) => {
+                self.delete(delete, within, false).await.map(PutResult::Delete).map_err(packed)
+            }
+            None => Err(nothing("write")),
+        };
+        BatchPutResponse { id: item.id, result: Some(written.unwrap_or_else(PutResult::Failed)) }
+    }
+
+    pub(super) fn enter(&self, bytes: usize) -> Result<Pass, Failed> {
         match self.life.phase() {
             Phase::Serving => self.gate.enter(bytes).map_err(|why| Failed::Status(errors::crowded(why))),
             Phase::Starting => Err(CoordinateError::NotServing.into()),
@@ -138,7 +163,7 @@ impl Requests {
         }
     }
 
-    fn counted<T>(
+    pub(super) fn counted<T>(
         &self,
         op: Op,
         forwarded: bool,
@@ -153,6 +178,17 @@ impl Requests {
         self.metrics.ended(op, code, forwarded, begun.elapsed());
         answer
     }
+}
+
+fn packed(failed: Failed) -> ErrorStatus {
+    errors::pack(&failed.into())
+}
+
+/// An item without its one field that matters.
+fn nothing(field: &str) -> ErrorStatus {
+    let mut wrong = Violations::default();
+    wrong.add(field, "missing; an item holds one request");
+    errors::pack(&wrong.status())
 }
 
 fn order(admitted: Admitted, terms: Terms) -> WriteOrder {
@@ -179,6 +215,6 @@ fn get_response(key: &Bytes, answer: &ReadAnswer) -> GetResponse {
     }
 }
 
-fn count(n: usize) -> u32 {
+pub(super) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -166,7 +166,13 @@ impl Coordinator {
         read.await.unwrap_or(Err(OpError::Stopped))
     }
 
-    async fn missed(&self, node: NodeId, why: &PeerError, stamp: SenderStamp, until: Instant) -> Missed {
+    pub(super) async fn missed(
+        &self,
+        node: NodeId,
+        why: &PeerError,
+        stamp: SenderStamp,
+        until: Instant,
+    ) -> Missed {
         tracing::debug!(%node, %why, "a member does not take part");
         if why.is_old_layout() && self.newer_than(stamp, until).await {
             Missed::Superseded

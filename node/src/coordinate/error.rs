@@ -1,7 +1,7 @@
 //! Why a request was not carried out, and what its client can do.
 
 use bytes::Bytes;
-use dynamo_proto::v1::ForwardedStatus;
+use dynamo_proto::v1::ErrorStatus;
 
 use crate::store::{OpError, SubmitError};
 
@@ -61,7 +61,7 @@ pub enum CoordinateError {
     NotMine,
     /// The member that coordinated it ended it with an error, meant for the client as it is.
     #[error("{}", .0.message)]
-    Forwarded(ForwardedStatus),
+    Forwarded(ErrorStatus),
     /// What is stored, or what a member sent, makes no sense.
     #[error("{0}")]
     Fault(String),

@@ -195,7 +195,7 @@ const fn end_of(outcome: Outcome) -> End {
 }
 
 /// At the time, if there is one.
-async fn due(at: Option<Instant>) {
+pub(super) async fn due(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

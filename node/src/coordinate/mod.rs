@@ -12,7 +12,8 @@
 //! | [`write`], [`read`] | the two machines: events in, effects out; no clock, no socket, no disk |
 //! | [`order`], [`error`] | what is asked for, what is answered, what may go wrong |
 //! | [`remembered`] | write ids of the last minutes, whose versions may have gone meanwhile |
-//! | `put`, `forward`, `get` | the drivers: from an order to its answer, and what goes on behind it |
+//! | `put`, `forward`, `get`, [`list`] | the drivers: from an order to its answer, and what goes on behind it |
+//! | [`outlines`] | pages of keys, and how those of several members are merged |
 //! | [`drive`] | what the drivers share: one copy of a key stored or fetched |
 //! | [`metrics`] | what is counted |
 
@@ -20,8 +21,10 @@ pub mod drive;
 pub mod error;
 mod forward;
 mod get;
+pub mod list;
 pub mod metrics;
 pub mod order;
+pub mod outlines;
 mod put;
 pub mod quorum;
 pub mod read;
@@ -31,6 +34,7 @@ pub mod write;
 
 pub use drive::{Coordinator, Parts, Patience};
 pub use error::CoordinateError;
+pub use list::{ListAnswer, ListOrder};
 pub use metrics::CoordinateMetrics;
 pub use order::{ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder};
 pub use quorum::Quorum;

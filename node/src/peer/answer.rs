@@ -2,8 +2,8 @@
 
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
-    FetchManyReply, FetchReply, HelloReply, LayoutReply, MerkleChildrenReply, MerkleRootsReply,
-    StoreManyReply, StoreReply,
+    FetchManyReply, FetchReply, HelloReply, LayoutReply, ListPartitionReply, MerkleChildrenReply,
+    MerkleRootsReply, StoreManyReply, StoreReply,
 };
 
 /// One kind of answer.
@@ -39,4 +39,5 @@ answers! {
     FetchMany(FetchManyReply),
     StoreMany(StoreManyReply),
     Layout(LayoutReply),
+    ListPartition(ListPartitionReply),
 }

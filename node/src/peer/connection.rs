@@ -271,6 +271,7 @@ fn weight(op: &Op) -> usize {
         Op::Fetch(fetch) => fetch.key.len(),
         Op::ForwardGet(get) => get.encoded_len(),
         Op::ForwardDelete(delete) => delete.encoded_len(),
+        Op::ListPartition(list) => list.encoded_len(),
         Op::Hello(hello) => hello.encoded_len(),
         Op::Layout(_) => 0,
     };

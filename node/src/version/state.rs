@@ -171,6 +171,17 @@ impl State {
             })
     }
 
+    /// The same without the values, each of them empty: what is listed, and merged, where nobody asks for values. An
+    /// outline of a merge is the merge of the outlines.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let bare = |sibling: &Sibling| Sibling {
+            value: sibling.value.as_ref().map(|_| Bytes::new()),
+            ..sibling.clone()
+        };
+        Self { context: self.context.clone(), siblings: self.siblings.iter().map(bare).collect() }
+    }
+
     /// What an answer shows, times to live left aside; see [`State::view_at`].
     pub fn view(&self) -> View<'_> {
         self.view_at(0)

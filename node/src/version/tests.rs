@@ -136,6 +136,13 @@ proptest! {
     }
 
     #[test]
+    fn an_outline_of_a_merge_is_the_merge_of_the_outlines(a in states(), b in states()) {
+        prop_assert_eq!(a.merge(&b).outline(), a.outline().merge(&b.outline()));
+        prop_assert_eq!(a.outline().view().tombstones, a.view().tombstones);
+        prop_assert_eq!(a.outline().siblings().len(), a.siblings().len());
+    }
+
+    #[test]
     fn a_state_covers_another_exactly_if_merging_it_changes_nothing(a in states(), b in states()) {
         prop_assert_eq!(a.covers(&b), a.merge(&b) == a);
         prop_assert!(a.merge(&b).covers(&b));
