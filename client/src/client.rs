@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dynamo_proto::v1 as proto;
@@ -13,19 +13,20 @@ use futures::stream::FuturesUnordered;
 
 use crate::attempt;
 use crate::error::Error;
-use crate::failure::{Failure, written};
+use crate::failure::{Failure, as_put, written};
 use crate::health::Health;
+use crate::hedge::Hedging;
 use crate::keeper;
 use crate::knowledge::{Knowledge, Taken};
 use crate::options::{Options, ReadOptions, WriteOptions};
 use crate::pool::{self, LARGEST_ANSWER, Pool};
-use crate::router::Intent;
+use crate::router::{Intent, Place};
 use crate::statistics::{Counters, Statistics};
 use crate::value::{Context, Sibling, Value, Written};
 
 /// A client of one cluster. Cheap to clone; all clones share their connections and what they know.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) knowledge: Knowledge,
     pub(crate) counters: Counters,
     health: Mutex<Health>,
+    hedging: Mutex<Hedging>,
     /// Something hints at a newer layout.
     doubt: AtomicBool,
 }
@@ -63,6 +65,7 @@ impl Client {
             knowledge: Knowledge::default(),
             counters: Counters::default(),
             health: Mutex::default(),
+            hedging: Mutex::default(),
             doubt: AtomicBool::new(false),
         });
         inner.first_answer().await?;
@@ -72,30 +75,11 @@ impl Client {
 
     /// All versions of `key`.
     pub async fn get(&self, key: &[u8], options: &ReadOptions) -> Result<Value, Error> {
-        let message = proto::GetRequest {
-            key: Bytes::copy_from_slice(key),
-            r: options.r,
-            strict: options.strict,
-            allow_partial: options.allow_partial,
-        };
+        let message = options.request(Bytes::copy_from_slice(key));
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.get(request).await };
-        let answer = attempt::run(&self.0, Intent::Read, key, message, within, call).await?;
-        self.0.saw(answer.epoch);
-        let sibling = |s: proto::Sibling| Sibling {
-            value: s.value,
-            written_at_ms: s.written_at_ms,
-            expires_at_ms: s.expires_at_ms,
-        };
-        Ok(Value {
-            siblings: answer.siblings.into_iter().map(sibling).collect(),
-            context: Context(answer.context),
-            answered: answer.answered,
-            sloppy: answer.sloppy,
-            epoch: answer.epoch,
-            tombstones: answer.tombstones,
-            expired: answer.expired,
-        })
+        let answer = attempt::run(&self.0, Intent::Read, Place::Key(key), message, within, call).await?;
+        Ok(found(&self.0, answer))
     }
 
     /// Writes `value`, in place of the versions that `context` has seen. All attempts carry one write id, so that a
@@ -107,18 +91,10 @@ impl Client {
         context: &Context,
         options: &WriteOptions,
     ) -> Result<Written, Error> {
-        let message = proto::PutRequest {
-            key: Bytes::copy_from_slice(key),
-            value: value.into(),
-            context: context.0.clone(),
-            w: options.w,
-            strict: options.strict,
-            write_id: write_id(),
-            ttl_ms: options.ttl.map(milliseconds),
-        };
+        let message = options.put(Bytes::copy_from_slice(key), value.into(), context);
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.put(request).await };
-        let answer = attempt::run(&self.0, Intent::Write, key, message, within, call).await?;
+        let answer = attempt::run(&self.0, Intent::Write, Place::Key(key), message, within, call).await?;
         self.0.saw(answer.epoch);
         Ok(written(answer))
     }
@@ -130,19 +106,12 @@ impl Client {
         context: &Context,
         options: &WriteOptions,
     ) -> Result<Written, Error> {
-        let message = proto::DeleteRequest {
-            key: Bytes::copy_from_slice(key),
-            context: context.0.clone(),
-            w: options.w,
-            strict: options.strict,
-            write_id: write_id(),
-        };
+        let message = options.delete(Bytes::copy_from_slice(key), context);
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.delete(request).await };
-        let answer = attempt::run(&self.0, Intent::Write, key, message, within, call).await?;
+        let answer = attempt::run(&self.0, Intent::Write, Place::Key(key), message, within, call).await?;
         self.0.saw(answer.epoch);
-        let proto::DeleteResponse { context, answered, sloppy, epoch, siblings } = answer;
-        Ok(written(proto::PutResponse { context, answered, sloppy, epoch, siblings }))
+        Ok(written(as_put(answer)))
     }
 
     /// The layout record as far as this client knows it; none before the cluster has one.
@@ -165,13 +134,23 @@ impl Client {
     }
 }
 
-/// Whole ms, at least one: a value that is never shown would be no value.
-fn milliseconds(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-fn write_id() -> Bytes {
-    Bytes::copy_from_slice(&rand::random::<[u8; 16]>())
+/// What a read has found.
+pub(crate) fn found(inner: &Inner, answer: proto::GetResponse) -> Value {
+    inner.saw(answer.epoch);
+    let sibling = |s: proto::Sibling| Sibling {
+        value: s.value,
+        written_at_ms: s.written_at_ms,
+        expires_at_ms: s.expires_at_ms,
+    };
+    Value {
+        siblings: answer.siblings.into_iter().map(sibling).collect(),
+        context: Context(answer.context),
+        answered: answer.answered,
+        sloppy: answer.sloppy,
+        epoch: answer.epoch,
+        tombstones: answer.tombstones,
+        expired: answer.expired,
+    }
 }
 
 impl Inner {
@@ -187,7 +166,11 @@ impl Inner {
         }
     }
 
-    fn saw(&self, epoch: u64) {
+    pub(crate) fn with_hedging<T>(&self, look: impl FnOnce(&mut Hedging) -> T) -> T {
+        look(&mut self.hedging.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn saw(&self, epoch: u64) {
         if self.knowledge.doubts(epoch) {
             self.doubt.store(true, Ordering::Relaxed);
         }

@@ -1,6 +1,7 @@
 //! What a gRPC status means: for the caller, for the next attempt, and for the address that it came from.
 
 use dynamo_proto::v1 as proto;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -114,6 +115,22 @@ pub(crate) fn words(status: &Status) -> String {
     text
 }
 
+/// The status of an item of a batch, as if the item had been called alone.
+pub(crate) fn unpack(status: proto::ErrorStatus) -> Status {
+    let proto::ErrorStatus { code, message, details, context } = status;
+    let mut metadata = MetadataMap::new();
+    if !context.is_empty() {
+        metadata.insert_bin(CONTEXT, MetadataValue::from_bytes(&context));
+    }
+    Status::with_details_and_metadata(Code::from_i32(code), message, details, metadata)
+}
+
+/// What a delete is answered with is what a put is.
+pub(crate) fn as_put(answer: proto::DeleteResponse) -> proto::PutResponse {
+    let proto::DeleteResponse { context, answered, sloppy, epoch, siblings } = answer;
+    proto::PutResponse { context, answered, sloppy, epoch, siblings }
+}
+
 /// Both kinds of write answer alike.
 pub(crate) fn written(answer: proto::PutResponse) -> crate::value::Written {
     let proto::PutResponse { context, answered, sloppy, epoch, siblings } = answer;
@@ -126,7 +143,6 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use tonic::metadata::{MetadataMap, MetadataValue};
     use tonic_types::ErrorDetails;
 
     use super::*;

@@ -16,10 +16,11 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`client`] | the calls: get, put, delete |
+//! | [`client`], [`batch`], [`list`] | the calls: get, put, delete; many at once; keys by the page |
+//! | [`update`] | read, change and write a key |
 //! | [`options`], [`value`], [`error`] | what goes in and what comes out |
-//! | [`resolve`] | what to do with siblings |
-//! | [`router`], [`retry`], [`health`] | the decisions: whom to ask, whether to ask again. Pure |
+//! | [`resolve`], [`orset`] | what to do with siblings; a set that merges by itself |
+//! | [`router`], [`retry`], [`health`], [`hedge`] | the decisions: whom to ask, whether to ask again. Pure |
 //! | [`pool`] | one channel for each address |
 //! | [`admin`] | the calls that take the cluster's token |
 //! | [`change`] | drives a change of layout where there is no operator |
@@ -27,25 +28,32 @@
 
 pub mod admin;
 mod attempt;
+pub mod batch;
 pub mod change;
 pub mod client;
 pub mod error;
 mod failure;
 pub mod health;
+pub mod hedge;
 mod keeper;
 mod knowledge;
+pub mod list;
 pub mod local;
 pub mod options;
+pub mod orset;
 pub mod pool;
 pub mod resolve;
 pub mod retry;
 pub mod router;
 pub mod statistics;
+pub mod update;
 pub mod value;
 
 pub use admin::{Admin, AdminError, Token};
+pub use batch::BatchWrite;
 pub use client::Client;
 pub use error::Error;
+pub use list::{ListOptions, Listed};
 pub use options::{Options, ReadOptions, WriteOptions};
 pub use statistics::Statistics;
 pub use value::{Context, Sibling, Value, Written};

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use dynamo_proto::v1 as proto;
+
+use crate::value::Context;
+
 /// Choices for a whole client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -58,4 +63,41 @@ pub struct WriteOptions {
     pub ttl: Option<Duration>,
     /// Instead of the client's.
     pub deadline: Option<Duration>,
+}
+
+impl ReadOptions {
+    /// A read of `key` under these.
+    pub(crate) fn request(&self, key: Bytes) -> proto::GetRequest {
+        proto::GetRequest { key, r: self.r, strict: self.strict, allow_partial: self.allow_partial }
+    }
+}
+
+impl WriteOptions {
+    /// A put under these, with a name of its own.
+    pub(crate) fn put(&self, key: Bytes, value: Bytes, context: &Context) -> proto::PutRequest {
+        proto::PutRequest {
+            key,
+            value,
+            context: context.0.clone(),
+            w: self.w,
+            strict: self.strict,
+            write_id: write_id(),
+            ttl_ms: self.ttl.map(milliseconds),
+        }
+    }
+
+    /// A delete under these, with a name of its own.
+    pub(crate) fn delete(&self, key: Bytes, context: &Context) -> proto::DeleteRequest {
+        let (context, write_id) = (context.0.clone(), write_id());
+        proto::DeleteRequest { key, context, w: self.w, strict: self.strict, write_id }
+    }
+}
+
+fn write_id() -> Bytes {
+    Bytes::copy_from_slice(&rand::random::<[u8; 16]>())
+}
+
+/// Whole ms, at least one: a value that is never shown would be no value.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }

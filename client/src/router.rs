@@ -3,15 +3,37 @@
 //! First the members of the key's preference list, since each of them can coordinate the request without forwarding
 //! it; then the seeds. Suspects come last within the whole list: a stand-in that answers beats an owner that does not.
 
-use dynamo_ring::{Position, Record};
+use dynamo_ring::{Partition, Partitions, Position, Record};
 
 /// What the request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
     /// Goes to the members of the layout that serves reads.
     Read,
+    /// Goes where reads go, and is not asked twice.
+    List,
     /// Goes to the members of S, which is complete at every step of a change.
     Write,
+}
+
+/// What the request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A key.
+    Key(&'a [u8]),
+    /// A partition.
+    Partition(Partition),
+}
+
+impl Place<'_> {
+    /// Where it lies on a ring of so many partitions. A partition that there is not may be asked of anyone.
+    fn partition(self, q: Partitions) -> Partition {
+        match self {
+            Self::Key(key) => Position::of(key).partition(q),
+            Self::Partition(partition) if q.contains(partition) => partition,
+            Self::Partition(_) => Partition(0),
+        }
+    }
 }
 
 /// What the client knows when it chooses.
@@ -27,16 +49,16 @@ pub struct Known<'a> {
 pub fn candidates<'a>(
     known: Known<'a>,
     intent: Intent,
-    key: &[u8],
+    place: Place<'_>,
     suspected: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
     let mut list: Vec<&str> = Vec::new();
     if let Some(record) = known.record {
         let layout = match intent {
-            Intent::Read => record.view().read_layout(),
+            Intent::Read | Intent::List => record.view().read_layout(),
             Intent::Write => record.stable(),
         };
-        let partition = Position::of(key).partition(layout.partitions());
+        let partition = place.partition(layout.partitions());
         list.extend(layout.preference_list(partition).iter().map(|member| member.address.as_str()));
     }
     for seed in known.seeds {
@@ -81,7 +103,7 @@ mod tests {
         let seeds = ["cart-1:7070".to_owned(), "cart:7070".to_owned()];
         let known = Known { record: Some(&record), seeds: &seeds };
         for key in [b"a".as_slice(), b"b", b"anna", b"bert"] {
-            let list = candidates(known, Intent::Write, key, |_| false);
+            let list = candidates(known, Intent::Write, Place::Key(key), |_| false);
             assert_eq!(list[..3], holders(record.stable(), key)[..]);
             assert_eq!(list.len(), 6, "five members and one seed that is none: each once");
             assert_eq!(list[5], "cart:7070");
@@ -93,10 +115,14 @@ mod tests {
         let record = record(3);
         let seeds = ["cart:7070".to_owned()];
         let known = Known { record: Some(&record), seeds: &seeds };
-        let all = candidates(known, Intent::Read, b"anna", |_| false);
-        let list = candidates(known, Intent::Read, b"anna", |address| address == all[0]);
+        let all = candidates(known, Intent::Read, Place::Key(b"anna"), |_| false);
+        let list = candidates(known, Intent::Read, Place::Key(b"anna"), |address| address == all[0]);
         assert_eq!(list, [all[1], all[2], all[3], all[0]]);
-        assert_eq!(candidates(known, Intent::Read, b"anna", |_| true), all, "where all are suspect none is");
+        assert_eq!(
+            candidates(known, Intent::Read, Place::Key(b"anna"), |_| true),
+            all,
+            "where all are suspect none is"
+        );
     }
 
     #[test]
@@ -112,7 +138,10 @@ mod tests {
             .unwrap();
         let first = |record: &Record, intent| {
             let known = Known { record: Some(record), seeds: &[] };
-            candidates(known, intent, &key, |_| false)[..3].iter().map(|&a| a.to_owned()).collect::<Vec<_>>()
+            candidates(known, intent, Place::Key(&key), |_| false)[..3]
+                .iter()
+                .map(|&a| a.to_owned())
+                .collect::<Vec<_>>()
         };
         let (old, new) = (holders(proposed.stable(), &key), holders(&target, &key));
         assert_eq!(first(&proposed, Intent::Read), old);
@@ -125,6 +154,9 @@ mod tests {
     fn without_a_layout_the_seeds_serve() {
         let seeds = ["a:1".to_owned(), "b:1".to_owned()];
         let known = Known { record: None, seeds: &seeds };
-        assert_eq!(candidates(known, Intent::Read, b"k", |address| address == "a:1"), ["b:1", "a:1"]);
+        assert_eq!(
+            candidates(known, Intent::Read, Place::Key(b"k"), |address| address == "a:1"),
+            ["b:1", "a:1"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! A Kv service that says what a test tells it to, on a loopback port that can be closed and opened again.
 
+#![allow(dead_code, reason = "not every test uses everything")]
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +12,7 @@ use dynamo_proto::v1::kv_server::{Kv, KvServer};
 use dynamo_proto::v1::{
     BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
     ErrorStatus, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, ListKeysRequest,
-    ListKeysResponse, ListedKey, PutRequest, PutResponse, batch_get_response, batch_put_request,
+    ListKeysResponse, ListedKey, PutRequest, PutResponse, Sibling, batch_get_response, batch_put_request,
     batch_put_response,
 };
 use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Quorum, Record, plan};
@@ -27,6 +29,8 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) enum Act {
     Fail(Status),
     Hang,
+    /// Answers well, but not at once.
+    Slow(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +100,10 @@ impl Node {
         match act {
             None => Ok(epoch),
             Some(Act::Fail(status)) => Err(status),
+            Some(Act::Slow(pause)) => {
+                tokio::time::sleep(pause).await;
+                Ok(epoch)
+            }
             Some(Act::Hang) => {
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 Err(Status::internal("hung"))
@@ -109,9 +117,16 @@ impl Kv for Node {
     type BatchGetStream = BoxStream<'static, Result<BatchGetResponse, Status>>;
     type BatchPutStream = BoxStream<'static, Result<BatchPutResponse, Status>>;
 
-    async fn get(&self, _: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+    /// The value is the key.
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let epoch = self.act(Bytes::new()).await?;
-        Ok(Response::new(GetResponse { answered: 2, epoch, ..GetResponse::default() }))
+        let sibling = Sibling { value: request.into_inner().key, ..Sibling::default() };
+        Ok(Response::new(GetResponse {
+            siblings: vec![sibling],
+            answered: 2,
+            epoch,
+            ..GetResponse::default()
+        }))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
