@@ -1,7 +1,9 @@
-//! Real `dynamo-node` processes on loopback: keys, bad input, failures, changes of size, and that the verifier sees a loss.
+//! Real `dynamo-node` processes on loopback: keys, the shopping cart, bad input, failures, changes of size, and that the
+//! verifier sees a loss.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is the report
 
+mod cart;
 mod failures;
 mod inputs;
 mod keys;
