@@ -8,8 +8,10 @@ use clap::Parser;
 
 use crate::api::door::Door;
 use crate::coordinate::Patience;
+use crate::engine::Settings;
 use crate::limits::RequestLimits;
 use crate::log::LogFormat;
+use crate::peer::Bounds;
 use crate::store;
 use crate::store::fjall::FjallOptions;
 
@@ -133,6 +135,19 @@ impl Config {
     /// What may be under way.
     pub fn request_limits(&self) -> RequestLimits {
         RequestLimits { requests: size(self.max_requests), bytes: size(self.max_request_bytes) }
+    }
+
+    /// What the engine is told.
+    pub fn engine(&self) -> Settings {
+        Settings {
+            door: self.door(),
+            requests: self.request_limits(),
+            request_cap: self.request_cap(),
+            patience: self.patience(),
+            bounds: Bounds::default(),
+            background_bytes_per_second: self.rebalance_max_bytes_per_second,
+            anti_entropy_interval: self.anti_entropy_interval(),
+        }
     }
 
     /// How the store is opened.

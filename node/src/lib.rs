@@ -4,6 +4,8 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod coordinate;
+pub mod engine;
+pub mod entropy;
 pub mod hint;
 pub mod identity;
 pub mod layout;

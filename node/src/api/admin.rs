@@ -19,8 +19,7 @@ use tonic::{Request, Response, Status};
 use crate::clock::Clock;
 use crate::layout::{Duty, NotRetired, Refusal, Standing};
 use crate::peer::wire::{self, node_id_bytes, stamp_message};
-use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary};
-use crate::transfer::purge::blocking;
+use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary, blocking};
 use crate::transfer::{Exchange, Progress};
 use crate::version::{Dot, State, StateHash, Writer};
 
@@ -29,7 +28,7 @@ use crate::version::{Dot, State, StateHash, Writer};
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
 
 /// The Admin service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AdminService<C> {
     exchange: Exchange,
     progress: Progress,

@@ -12,6 +12,7 @@ use dynamo_proto::v1::{
     StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
 };
 use dynamo_ring::{NodeId, Partition, Position};
+use futures::Stream;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -27,9 +28,8 @@ use crate::peer::wire::{self, node_id};
 use crate::peer::{Bounds, Handler, Peers, Sender, Voice, exchange};
 use crate::store::{
     Committer, DataKey, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store, StoreError,
-    SubmitError,
+    SubmitError, blocking, off_thread,
 };
-use crate::transfer::purge::blocking;
 use crate::transfer::serve;
 use crate::version::State;
 
@@ -72,6 +72,25 @@ impl ReplicaService {
     pub fn new(parts: ReplicaParts) -> Self {
         Self(Arc::new(parts))
     }
+
+    /// Serves one stream, whatever carries it.
+    pub fn frames(
+        &self,
+        requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
+    ) -> BoxStream<'static, Result<Frame, Status>> {
+        let parts = &self.0;
+        exchange(Arc::clone(parts), Arc::clone(&parts.voice), requests, parts.bounds)
+    }
+
+    /// The entries of one partition.
+    pub fn entries(
+        &self,
+        request: &PullRequest,
+    ) -> Result<BoxStream<'static, Result<PullBatch, Status>>, Status> {
+        let parts = &self.0;
+        let voice = Arc::clone(&parts.voice);
+        serve::pull(&parts.store, &parts.layouts, request, move || voice.sender())
+    }
 }
 
 #[tonic::async_trait]
@@ -83,18 +102,11 @@ impl Replica for ReplicaService {
         &self,
         request: Request<Streaming<Frame>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let parts = &self.0;
-        let frames =
-            exchange(Arc::clone(parts), Arc::clone(&parts.voice), request.into_inner(), parts.bounds);
-        Ok(Response::new(frames))
+        Ok(Response::new(self.frames(request.into_inner())))
     }
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<Self::PullStream>, Status> {
-        let parts = &self.0;
-        let voice = Arc::clone(&parts.voice);
-        let entries =
-            serve::pull(&parts.store, &parts.layouts, &request.into_inner(), move || voice.sender())?;
-        Ok(Response::new(entries))
+        Ok(Response::new(self.entries(&request.into_inner())?))
     }
 }
 
@@ -273,12 +285,12 @@ impl ReplicaParts {
         read: impl FnOnce(&Local) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let local = self.local.clone();
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = off_thread(move || {
             let read = read(&local);
             drop(entered);
             read
         });
-        reading.await.unwrap_or_else(|_| Err(refusal(Reason::NotServing, "this node is stopping")))
+        reading.await.unwrap_or_else(|| Err(refusal(Reason::NotServing, "this node is stopping")))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::layout::{Entered, Layouts};
 use crate::peer::wire::node_id_bytes;
 use crate::peer::{Network, PeerError, ask};
-use crate::store::{Committer, Local, Merge, OpError, StandIn};
+use crate::store::{Committer, Local, Merge, OpError, StandIn, off_thread};
 use crate::version::State;
 
 /// How patient a coordinator is.
@@ -162,8 +162,7 @@ impl Coordinator {
     /// What this node has of a key, encoded.
     pub(super) async fn fetch_here(&self, key: Bytes) -> Result<Option<Bytes>, OpError> {
         let local = self.parts.local.clone();
-        let read = tokio::task::spawn_blocking(move || local.encoded(&key));
-        read.await.unwrap_or(Err(OpError::Stopped))
+        off_thread(move || local.encoded(&key)).await.unwrap_or(Err(OpError::Stopped))
     }
 
     pub(super) async fn missed(

@@ -18,7 +18,7 @@ use super::targets::ReadTargets;
 use crate::layout::Entered;
 use crate::peer::ask;
 use crate::store::OpError;
-use crate::transfer::purge::blocking;
+use crate::store::blocking;
 
 /// A page that is to be listed.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use super::facts::{self, Keep};
 use super::handle::{Ask, Layouts, Shared, Slot, Taken};
 use super::refusal::{NotRetired, Refusal};
 use super::state::{Effect, Event, State};
-use crate::store::{Committer, Local, PutMeta, StoreError};
-use crate::transfer::purge::{self, blocking};
+use crate::store::{Committer, Local, PutMeta, StoreError, blocking};
+use crate::transfer::purge;
 
 /// How long the driver waits before it tries again what the disk refused.
 const RETRY: Duration = Duration::from_millis(500);

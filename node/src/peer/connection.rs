@@ -1,27 +1,22 @@
 //! The caller's side of one stream: requests go up, answers come down, many to a frame.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dynamo_proto::v1::replica_client::ReplicaClient;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{Envelope, Frame, HelloReply, HelloRequest, PullRequest, Request, envelope};
 use dynamo_ring::fence::SenderStamp;
 use dynamo_ring::{Member, NodeId};
-use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{StreamExt, stream};
 use prost::Message;
-use tokio::time::{Instant, timeout, timeout_at};
-use tonic::Streaming;
-use tonic::transport::{Channel, Endpoint};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::PeerError;
 use super::network::PullStream;
 use super::outbox::{Bounds, Outbox};
 use super::pending::Pending;
+use super::transport::{ConnectError, Downward, Transport, Upward, Wire};
 use super::voice::Voice;
 use super::wire;
 
@@ -29,13 +24,8 @@ use super::wire;
 /// this protocol; until then the limits of values and siblings keep states well below.
 pub const MAX_FRAME: usize = 64 << 20;
 
-/// How long a connection may take, and then the greeting on it.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long the greeting on a new connection may take.
 const GREET: Duration = Duration::from_secs(2);
-
-/// A peer whose process or network has stopped is noticed after both of these together.
-const PING_EVERY: Duration = Duration::from_secs(1);
-const PING_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Requests that may be open on one stream.
 const OPEN: usize = 8192;
@@ -43,12 +33,9 @@ const OPEN: usize = 8192;
 /// Why there is no connection, or none any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
-    /// The address makes no sense.
-    #[error("`{address}` is no address: {why}")]
-    Address { address: String, why: tonic::transport::Error },
-    /// Nobody takes the connection.
+    /// Nobody could be reached.
     #[error(transparent)]
-    Connect(#[from] tonic::transport::Error),
+    Connect(#[from] ConnectError),
     /// The peer ended the stream with an error.
     #[error("{} ({:?})", .0.message(), .0.code())]
     Status(#[from] tonic::Status),
@@ -81,7 +68,7 @@ pub(super) struct Connection {
     node: NodeId,
     outbox: Outbox<Outgoing>,
     pending: Arc<Pending>,
-    client: ReplicaClient<Channel>,
+    wire: Arc<dyn Wire>,
 }
 
 /// A stream on which the member has greeted, and what it said.
@@ -94,35 +81,23 @@ pub(super) struct Greeted {
 /// The downward half of a stream.
 pub(super) struct Answers {
     connection: Arc<Connection>,
-    frames: Streaming<Frame>,
+    frames: Downward,
 }
 
 impl Connection {
     /// Dials a member and greets it.
-    pub(super) async fn open(member: &Member, voice: Arc<Voice>, bounds: Bounds) -> Result<Greeted, Broken> {
-        let address = &member.address;
-        let endpoint = match Endpoint::from_shared(format!("http://{address}")) {
-            Ok(endpoint) => endpoint,
-            Err(why) => return Err(Broken::Address { address: address.clone(), why }),
-        };
-        let endpoint = endpoint
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
-        // The name is resolved here, so at each attempt: a pod that has moved is found again.
-        let channel = timeout(CONNECT * 2, endpoint.connect()).await.map_err(|_| Broken::Silent)??;
-        let mut client = ReplicaClient::new(channel)
-            .max_decoding_message_size(MAX_FRAME)
-            .max_encoding_message_size(MAX_FRAME);
+    pub(super) async fn open(
+        transport: &dyn Transport,
+        member: &Member,
+        voice: Arc<Voice>,
+        bounds: Bounds,
+    ) -> Result<Greeted, Broken> {
+        let wire = transport.connect(&member.address).await?;
         let connection = Arc::new(Self {
             node: member.node_id,
             outbox: Outbox::new(bounds),
             pending: Arc::default(),
-            client: client.clone(),
+            wire: Arc::clone(&wire),
         });
         let mut greeting =
             connection.pending.open(OPEN).ok_or_else(|| Broken::Strange("no room".to_owned()))?;
@@ -130,9 +105,10 @@ impl Connection {
         let until = Instant::now() + GREET;
         connection.send(greeting.id, Op::Hello(hello), None, until).map_err(|_| Broken::Ended)?;
         let upward = Self::upward(Arc::clone(&connection), voice);
-        let frames = timeout_at(until, client.exchange(upward)).await.map_err(|_| Broken::Silent)??;
-        let mut answers = Answers { connection: Arc::clone(&connection), frames: frames.into_inner() };
+        let frames = timeout_at(until, wire.exchange(upward)).await.map_err(|_| Broken::Silent)??;
+        let mut answers = Answers { connection: Arc::clone(&connection), frames };
         let body = tokio::select! {
+            biased;
             body = greeting.answer() => body,
             broken = answers.run() => return Err(broken),
             () = tokio::time::sleep_until(until) => return Err(Broken::Silent),
@@ -159,10 +135,7 @@ impl Connection {
 
     /// Asks for a partition's entries, on a stream of their own.
     pub(super) async fn pull(&self, request: PullRequest) -> Result<PullStream, PeerError> {
-        match self.client.clone().pull(request).await {
-            Ok(batches) => Ok(batches.into_inner().boxed()),
-            Err(status) => Err(PeerError::Strange(format!("{} ({:?})", status.message(), status.code()))),
-        }
+        self.wire.pull(request).await
     }
 
     /// Messages and bytes that wait to be sent.
@@ -199,19 +172,7 @@ impl Connection {
                 }
             }
         });
-        Upward(frames.boxed())
-    }
-}
-
-/// The upward half of a stream. A type of its own: with the bare boxed stream the compiler cannot prove that the call
-/// may move between threads.
-struct Upward(BoxStream<'static, Frame>);
-
-impl Stream for Upward {
-    type Item = Frame;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
-        self.0.poll_next_unpin(cx)
+        frames.boxed()
     }
 }
 
@@ -230,10 +191,10 @@ impl Answers {
     /// Brings answers to those who wait for them, until the stream ends.
     pub(super) async fn run(&mut self) -> Broken {
         loop {
-            let frame = match self.frames.message().await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Broken::Ended,
-                Err(status) => return status.into(),
+            let frame = match self.frames.next().await {
+                Some(Ok(frame)) => frame,
+                None => return Broken::Ended,
+                Some(Err(status)) => return status.into(),
             };
             match wire::Sender::from_message(frame.sender.as_ref()) {
                 Ok(sender) if sender.mark.node_id == self.connection.node => {}

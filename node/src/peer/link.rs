@@ -13,7 +13,9 @@ use tokio::time::sleep;
 
 use super::connection::{Broken, Connection, Greeted};
 use super::outbox::Bounds;
+use super::transport::Transport;
 use super::voice::Voice;
+use crate::entropy::Entropy;
 
 /// Between two attempts, doubling.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -26,6 +28,8 @@ pub type OnHello = Arc<dyn Fn(NodeId, &HelloReply) + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Shared {
     pub voice: Arc<Voice>,
+    pub transport: Arc<dyn Transport>,
+    pub entropy: Entropy,
     pub bounds: Bounds,
     pub up: Arc<watch::Sender<u64>>,
     pub on_hello: OnHello,
@@ -129,7 +133,8 @@ impl Dialling {
         let mut wait = FIRST_WAIT;
         let mut said = String::new();
         loop {
-            match Connection::open(member, Arc::clone(&shared.voice), shared.bounds).await {
+            match Connection::open(&*shared.transport, member, Arc::clone(&shared.voice), shared.bounds).await
+            {
                 Ok(greeted) => {
                     self.carry(greeted).await;
                     wait = FIRST_WAIT;
@@ -139,8 +144,9 @@ impl Dialling {
             }
             self.try_ended.send_replace(true);
             // Spread out, so that those who lost the same peer do not all come back at one moment.
-            let spread = f64::from(rand::random::<u8>()) / 512.0;
+            let spread = f64::from(shared.entropy.draw::<u8>()) / 512.0;
             tokio::select! {
+                biased;
                 () = sleep(wait.mul_f64(0.5 + spread)) => wait = (wait * 2).min(LONGEST_WAIT),
                 () = self.there.notified() => wait = FIRST_WAIT,
             }

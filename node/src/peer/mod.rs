@@ -8,18 +8,21 @@
 //! | [`wire`] | ids and stamps as they travel |
 //! | [`voice`] | what this node says of itself with every frame |
 //! | [`pool`], `link`, `connection` | the caller's side: to all members, to one of them, one stream |
+//! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
 //! | [`serve`] | the called side of one stream |
 //! | [`outbox`], `pending` | what waits to be sent, within bounds; whose answers are waited for |
 
 pub mod answer;
 mod connection;
 pub mod error;
+pub mod grpc;
 mod link;
 pub mod network;
 pub mod outbox;
 mod pending;
 pub mod pool;
 pub mod serve;
+pub mod transport;
 pub mod voice;
 pub mod wire;
 
@@ -29,7 +32,8 @@ pub use error::{PeerError, Refused};
 pub use link::OnHello;
 pub use network::{Network, PullStream, ask};
 pub use outbox::Bounds;
-pub use pool::Peers;
+pub use pool::{Dialling, Peers};
 pub use serve::{Handler, exchange};
+pub use transport::{ConnectError, Downward, Transport, Upward, Wire};
 pub use voice::Voice;
 pub use wire::Sender;

@@ -1,6 +1,6 @@
 //! Which answers are waited for, by the ids of their requests.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: HashMap<u64, oneshot::Sender<Body>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Body>>,
     closed: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The ways to all members, as the layout names them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,13 +21,15 @@ use super::error::{PeerError, Refused};
 use super::link::{Link, OnHello, Shared};
 use super::network::{Network, PullStream};
 use super::outbox::Bounds;
+use super::transport::Transport;
 use super::voice::Voice;
+use crate::entropy::Entropy;
 use crate::layout::{Layouts, Standing};
 
 /// How long a pull waits for a member that is dialled for the first time.
 const FIRST_TRY: Duration = Duration::from_secs(2);
 
-type Links = HashMap<NodeId, Arc<Link>>;
+type Links = BTreeMap<NodeId, Arc<Link>>;
 
 struct Inner {
     me: NodeId,
@@ -35,6 +37,20 @@ struct Inner {
     stopped: AtomicBool,
     layouts: Layouts,
     shared: Shared,
+}
+
+/// What members are dialled with.
+pub struct Dialling {
+    /// What this node says of itself.
+    pub voice: Arc<Voice>,
+    /// What carries the streams.
+    pub transport: Arc<dyn Transport>,
+    /// Spreads attempts out.
+    pub entropy: Entropy,
+    /// Bounds of what waits on each stream.
+    pub bounds: Bounds,
+    /// Told what each member says when it is greeted.
+    pub on_hello: OnHello,
 }
 
 /// The way to the other members. Cheap to clone.
@@ -50,10 +66,12 @@ impl std::fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// Dials every member of the layout, and follows it. `on_hello` is told what each of them says when it is greeted.
-    pub fn start(voice: Arc<Voice>, layouts: Layouts, bounds: Bounds, on_hello: OnHello) -> Self {
+    /// Dials every member of the layout, and follows it.
+    pub fn start(dialling: Dialling, layouts: Layouts) -> Self {
+        let Dialling { voice, transport, entropy, bounds, on_hello } = dialling;
         let (me, mut changes) = (voice.node_id(), layouts.subscribe());
-        let shared = Shared { voice, bounds, up: Arc::new(watch::Sender::new(0)), on_hello };
+        let up = Arc::new(watch::Sender::new(0));
+        let shared = Shared { voice, transport, entropy, bounds, up, on_hello };
         let peers = Self {
             inner: Arc::new(Inner {
                 me,

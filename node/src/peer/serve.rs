@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt};
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::outbox::{Bounds, Outbox};
 use super::voice::Voice;
@@ -36,7 +36,7 @@ pub trait Handler: Send + Sync + 'static {
 pub fn exchange<H: Handler>(
     handler: Arc<H>,
     voice: Arc<Voice>,
-    requests: Streaming<Frame>,
+    requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
     bounds: Bounds,
 ) -> BoxStream<'static, Result<Frame, Status>> {
     let outbox = Arc::new(Outbox::new(bounds));
@@ -77,12 +77,17 @@ impl Drop for Closing {
     }
 }
 
-async fn read<H: Handler>(handler: Arc<H>, mut requests: Streaming<Frame>, outbox: Arc<Outbox<Envelope>>) {
+async fn read<H: Handler>(
+    handler: Arc<H>,
+    requests: impl Stream<Item = Result<Frame, Status>> + Send,
+    outbox: Arc<Outbox<Envelope>>,
+) {
+    tokio::pin!(requests);
     let outbox = Closing(outbox);
     let served = Arc::new(Semaphore::new(SERVED));
     let served_kib = Arc::new(Semaphore::new(SERVED_KIB as usize));
     let forwarded = Arc::new(Semaphore::new(FORWARDED));
-    while let Ok(Some(frame)) = requests.message().await {
+    while let Some(Ok(frame)) = requests.next().await {
         let Ok(from) = Sender::from_message(frame.sender.as_ref()) else { return };
         for envelope in frame.envelopes {
             let Some(envelope::Body::Request(request)) = envelope.body else { continue };

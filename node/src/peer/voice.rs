@@ -87,12 +87,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::entropy::Entropy;
     use crate::store::{Identity, Limits, Local, MemoryStore, PutMeta, QueueLimits};
 
     #[test]
     fn lesson_2_nothing_of_this_life_is_told_before_the_start_has_decided() {
         let store = Arc::new(MemoryStore::new());
-        let identity = Identity::establish(&*store, Identity::random()).unwrap();
+        let identity = Identity::establish(&*store, Identity::drawn(&Entropy::from_os())).unwrap();
         let (limits, queue) = (Limits::default(), QueueLimits::default());
         let (committer, mut pump) = Committer::manual(Arc::clone(&store) as _, limits, queue).unwrap();
         let mut write = || {

@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use super::metrics::RepairMetrics;
 use super::rota;
 use crate::merkle::MerkleHash;
+use crate::store::blocking;
 use crate::transfer::compare::{Direction, compare_from};
-use crate::transfer::purge::blocking;
 use crate::transfer::{Exchange, ExchangeError, Pace};
 use crate::worker::{Turn, Worker};
 

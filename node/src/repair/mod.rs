@@ -16,5 +16,5 @@ pub mod rota;
 #[cfg(test)]
 mod tests;
 
-pub use anti_entropy::AntiEntropy;
+pub use anti_entropy::{AntiEntropy, INTERVAL};
 pub use metrics::RepairMetrics;

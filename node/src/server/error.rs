@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::api::token::TokenError;
+use crate::engine::Unfit;
 use crate::identity::SetBack;
-use crate::store::{OpError, OpenError, StoreError, SubmitError};
+use crate::store::{OpenError, StoreError};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +48,9 @@ pub enum StartError {
         /// What the store says.
         why: StoreError,
     },
-    /// It opened, but a write at the start failed.
-    #[error("the store fails at the start ({0}); check the disk")]
-    Store(#[from] OpError),
-    /// The commit thread takes nothing.
-    #[error("the store fails at the start ({0}); check the disk")]
-    Busy(#[from] SubmitError),
+    /// It opened, but cannot go on.
+    #[error(transparent)]
+    Unfit(Unfit),
     /// The descriptors of the services make no sense: a fault of this build.
     #[error("the reflection service cannot be built: {0}")]
     Reflection(String),

@@ -1,64 +1,45 @@
-//! A node put together: what is started in which order, and how it is stopped.
+//! A node put together: an [`Engine`] on a data directory, behind two ports.
 //!
-//! Start: token, ports, data directory, commit thread, layout, peers, servers; then the question whether the node is
-//! still who it was, which its peers answer while it answers theirs; then it serves. Stop: no longer ready, nothing new
-//! is taken, what runs ends, workers end, streams close, the commit thread writes its last batch, and the mark of a clean
-//! stop is the last thing on disk.
+//! Start: token, ports, data directory, commit thread, engine, servers; then the engine decides whether the node is still
+//! who it was, and serves. Stop: no longer ready, nothing new is taken, what runs ends, workers end, streams close, the
+//! commit thread writes its last batch, and the mark of a clean stop is the last thing on disk.
 
 mod error;
-mod greetings;
-mod ground;
 mod services;
 mod stop;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::error::{Fatal, StartError};
-use self::ground::Ground;
-use self::services::Services;
+use self::services::{Served, Services};
 use crate::api::token::TokenGuard;
+use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::hint::{Deliverer, HintMetrics};
-use crate::identity::{Alarm, Start, settle};
-use crate::limits::Gate;
-use crate::metrics::Metrics;
-use crate::metrics::gauges::Gauges;
-use crate::peer::{Bounds, Network, Peers, Voice};
-use crate::phase::{Life, Phase};
-use crate::repair::{AntiEntropy, RepairMetrics};
-use crate::store::{CommitThread, Committer, DataDirectory, FjallStore, NewActor};
-use crate::transfer::{Copier, Exchange, Giver, Pace, Progress};
-use crate::version::ActorId;
-use crate::worker;
-
-/// How long the start waits for other members to say what they know of this node.
-const SETTLE: Duration = Duration::from_secs(3);
-
-/// How long the start waits for the other members to be connected.
-const CONNECT: Duration = Duration::from_secs(1);
+use crate::engine::{Engine, Ground, Unfit};
+use crate::entropy::Entropy;
+use crate::peer::grpc::Grpc;
+use crate::store::{
+    CommitThread, Committer, DataDirectory, FjallStore, Opened, QueueLimits, Store, off_thread,
+};
 
 /// A running node.
 pub struct Node {
     grpc: SocketAddr,
     http: SocketAddr,
-    life: Life,
-    gate: Gate,
-    peers: Peers,
+    engine: Engine,
     committer: Committer,
-    alarm: Alarm,
     thread: CommitThread,
     store: Arc<FjallStore>,
     directory: DataDirectory,
     stop: watch::Sender<bool>,
-    workers: Vec<JoinHandle<()>>,
-    servers: Vec<(&'static str, JoinHandle<Result<(), String>>)>,
-    tasks: Vec<JoinHandle<()>>,
+    servers: Vec<Served>,
+    health: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Node {
@@ -74,77 +55,53 @@ impl Node {
         let grpc = listen(config.listen, "--listen").await?;
         let http = listen(config.http, "--http").await?;
         let (grpc_address, http_address) = (address(&grpc, config.listen), address(&http, config.http));
-        let ground = Ground::open(&config).await?;
-        let Ground { directory, store, identity, was_clean, committer, thread, local, layouts, keeper } =
-            ground;
-        let (node_id, actor) = (identity.node_id, identity.actor);
-        let voice = Voice::new(config.name.clone(), node_id, actor, committer.clone(), layouts.clone());
-        let (voice, alarm, bounds) = (Arc::new(voice), Alarm::default(), Bounds::default());
-        // After the voice has read what was found on disk: the keeper may write.
-        let mut tasks = vec![tokio::spawn(keeper.run())];
-        let listener = greetings::listener(&alarm, voice.found(), committer.clone());
-        let peers = Peers::start(Arc::clone(&voice), layouts.clone(), bounds, listener);
-        let network: Arc<dyn Network> = Arc::new(peers.clone());
-        let life = Life::new(layouts.clone(), committer.clone());
-        let gate = Gate::new(config.request_limits());
-        let (metrics, progress) = (Arc::new(Metrics::default()), Progress::default());
-        let exchange = Exchange {
-            network: Arc::clone(&network),
-            local: local.clone(),
+        let Opened { directory, store, identity, was_clean, is_new, set_aside } = open(&config).await?;
+        if let Some(aside) = set_aside {
+            tracing::info!(aside = %aside.display(), "the node that was here had retired; its data is set aside");
+        }
+        tracing::info!(name = config.name, node = %identity.node_id, is_new, was_clean, "data directory is open");
+
+        let failed = |why| StartError::Data { path: config.data_dir.clone(), why };
+        let shared: Arc<dyn Store> = Arc::<FjallStore>::clone(&store);
+        let (committer, thread) =
+            Committer::start(Arc::clone(&shared), config.key_limits(), QueueLimits::default())
+                .map_err(failed)?;
+        let ground = Ground {
+            name: config.name.clone(),
+            store: shared,
             committer: committer.clone(),
-            layouts: layouts.clone(),
+            identity,
+            was_clean,
+            transport: Arc::new(Grpc),
+            clock: Arc::new(SystemClock),
+            entropy: Entropy::from_os(),
         };
-        metrics.collect(Box::new(Gauges {
-            committer: committer.clone(),
-            local,
-            layouts: layouts.clone(),
-            peers: peers.clone(),
-            gate: gate.clone(),
-            life: life.clone(),
-            progress: progress.clone(),
-        }));
+        let engine = Engine::build(ground, config.engine()).map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
-        let services = Services {
-            config: &config,
-            token,
-            life: life.clone(),
-            gate: gate.clone(),
-            peers: peers.clone(),
-            store: Arc::<FjallStore>::clone(&store),
-            voice: Arc::clone(&voice),
-            bounds,
-            exchange: exchange.clone(),
-            progress: progress.clone(),
-            metrics: Arc::clone(&metrics),
-        };
-        let servers = services.serve(grpc, http, &stopped, &mut tasks)?;
+        let services = Services { engine: &engine, token, door: config.door() };
+        let (servers, health) = services.serve(grpc, http, &stopped)?;
 
         let mut node = Self {
             grpc: grpc_address,
             http: http_address,
-            life,
-            gate,
-            peers,
+            engine,
             committer,
-            alarm,
             thread,
             store,
             directory,
             stop,
-            workers: Vec::new(),
             servers,
-            tasks,
+            health,
         };
-        if let Some(standing) = layouts.current() {
-            let start = settle(&*network, &standing, node_id, voice.found(), was_clean, SETTLE).await;
-            node = node.carry_out(start, &voice).await?;
+        match node.engine.start().await {
+            Ok(()) => {}
+            Err(Unfit::SetBack(set_back)) => {
+                let aside = node.set_aside().await;
+                return Err(StartError::SetBack { set_back, aside });
+            }
+            Err(why) => return Err(StartError::Unfit(why)),
         }
-        voice.settle();
-        // A short while for the streams to open: the first requests would find nobody. Whoever is away stays away.
-        node.peers.all_up(CONNECT).await;
-        node.life.enter(Phase::Serving);
-        node.workers = workers(&config, &exchange, progress, &metrics, &stopped);
-        tracing::info!(grpc = %node.grpc, http = %node.http, ready = node.life.is_ready(), "started");
+        tracing::info!(grpc = %node.grpc, http = %node.http, ready = node.is_ready(), "started");
         Ok(node)
     }
 
@@ -160,24 +117,7 @@ impl Node {
 
     /// Whether it serves.
     pub fn is_ready(&self) -> bool {
-        self.life.is_ready()
-    }
-
-    async fn carry_out(self, start: Start, voice: &Voice) -> Result<Self, StartError> {
-        match start {
-            Start::Keep => Ok(self),
-            Start::NewActor(why) => {
-                let actor = ActorId(rand::random());
-                tracing::info!(%actor, %why, "goes on under a new actor id");
-                self.committer.submit(NewActor(actor))?.durable().await?;
-                voice.set_actor(actor);
-                Ok(self)
-            }
-            Start::SetBack(set_back) => {
-                let aside = self.set_aside().await;
-                Err(StartError::SetBack { set_back, aside })
-            }
-        }
+        self.engine.life.is_ready()
     }
 }
 
@@ -190,27 +130,12 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// What goes on behind requests.
-fn workers(
-    config: &Config,
-    exchange: &Exchange,
-    progress: Progress,
-    metrics: &Metrics,
-    stopped: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let pace = || Pace::new(config.rebalance_max_bytes_per_second);
-    // What comes and what goes with a change of layout share one pace.
-    let rebalance = pace();
-    let hints = metrics.register(HintMetrics::register);
-    let repairs = metrics.register(RepairMetrics::register);
-    let copier = Copier::new(exchange.clone(), rebalance.clone(), progress);
-    let giver = Giver::new(exchange.clone(), rebalance);
-    let deliverer = Deliverer::new(exchange.clone(), pace(), hints);
-    let anti_entropy = AntiEntropy::new(exchange.clone(), pace(), repairs, config.anti_entropy_interval());
-    vec![
-        worker::spawn(copier, stopped.clone()),
-        worker::spawn(giver, stopped.clone()),
-        worker::spawn(deliverer, stopped.clone()),
-        worker::spawn(anti_entropy, stopped.clone()),
-    ]
+/// Opens the data directory. After a crash that may take a while.
+async fn open(config: &Config) -> Result<Opened, StartError> {
+    let path = config.data_dir.clone();
+    let (opening, options) = (path.clone(), config.store());
+    match off_thread(move || DataDirectory::open(&opening, options)).await {
+        Some(opened) => opened.map_err(|why| StartError::of_open(path, why)),
+        None => Err(StartError::Directory { path, why: io::Error::other("the opening thread ended") }),
+    }
 }

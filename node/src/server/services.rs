@@ -15,24 +15,12 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::error::StartError;
-use crate::api::admin::AdminService;
-use crate::api::admission::Admission;
+use crate::api::door::Door;
 use crate::api::http;
-use crate::api::kv::KvService;
-use crate::api::metrics::ApiMetrics;
-use crate::api::record::RecordText;
-use crate::api::replica::{ReplicaParts, ReplicaService};
-use crate::api::requests::Requests;
 use crate::api::token::TokenGuard;
-use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::coordinate::{CoordinateMetrics, Coordinator, Parts};
-use crate::limits::Gate;
-use crate::metrics::Metrics;
-use crate::peer::{Bounds, MAX_FRAME, Peers, Voice};
+use crate::engine::Engine;
+use crate::peer::MAX_FRAME;
 use crate::phase::Life;
-use crate::store::Store;
-use crate::transfer::{Exchange, Progress};
 
 /// What a message may have beside its value: key, context, framing.
 const AROUND_A_VALUE: usize = 1 << 20;
@@ -47,71 +35,29 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the servers are made of.
 pub(super) struct Services<'a> {
-    pub config: &'a Config,
+    pub engine: &'a Engine,
     pub token: TokenGuard,
-    pub life: Life,
-    pub gate: Gate,
-    pub peers: Peers,
-    pub store: Arc<dyn Store>,
-    pub voice: Arc<Voice>,
-    pub bounds: Bounds,
-    /// What movers of data work with; the coordinator and the services work with the same.
-    pub exchange: Exchange,
-    pub progress: Progress,
-    pub metrics: Arc<Metrics>,
+    pub door: Door,
 }
 
 /// A server, by the name that its end is told under.
 pub(super) type Served = (&'static str, JoinHandle<Result<(), String>>);
 
 impl Services<'_> {
-    /// Serves on both listeners until `stopped` becomes true.
+    /// Serves on both listeners until `stopped` becomes true. The second task reports health; abort it at the end.
     pub(super) fn serve(
         self,
         grpc: TcpListener,
         http_listener: TcpListener,
         stopped: &watch::Receiver<bool>,
-        tasks: &mut Vec<JoinHandle<()>>,
-    ) -> Result<Vec<Served>, StartError> {
-        let Exchange { network, local, committer, layouts } = self.exchange.clone();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let coordinator = Coordinator::new(Parts {
-            layouts: layouts.clone(),
-            committer: committer.clone(),
-            local: local.clone(),
-            network: Arc::clone(&network),
-            clock: Arc::clone(&clock),
-            patience: self.config.patience(),
-            metrics: self.metrics.register(CoordinateMetrics::register),
-        });
-        let requests = Requests {
-            coordinator,
-            gate: self.gate,
-            life: self.life.clone(),
-            door: self.config.door(),
-            metrics: self.metrics.register(ApiMetrics::register),
-        };
-        let text = RecordText::default();
-        let admission = Admission::new(layouts.clone(), network, self.life.clone(), text.clone());
-        let kv = KvService::new(requests.clone(), layouts.clone(), text, self.config.request_cap());
-        let replica = ReplicaService::new(ReplicaParts {
-            admission,
-            layouts,
-            committer,
-            local,
-            store: self.store,
-            requests,
-            peers: self.peers,
-            voice: self.voice,
-            clock,
-            bounds: self.bounds,
-        });
-        let admin = AdminService::new(self.exchange, self.progress, self.config.name.clone(), SystemClock);
+    ) -> Result<(Vec<Served>, JoinHandle<()>), StartError> {
+        let Engine { kv, replica, admin, life, metrics, .. } = self.engine;
+        let (kv, replica, admin) = (kv.clone(), replica.clone(), admin.clone());
         let token = self.token;
         let (health, health_service) = tonic_health::server::health_reporter();
-        tasks.push(tokio::spawn(report_health(health, self.life.clone())));
+        let reporting = tokio::spawn(report_health(health, life.clone()));
 
-        let largest = self.config.door().max_value + AROUND_A_VALUE;
+        let largest = self.door.max_value + AROUND_A_VALUE;
         let router = Server::builder()
             .http2_keepalive_interval(Some(PING_EVERY))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
@@ -133,13 +79,13 @@ impl Services<'_> {
             router.serve_with_incoming_shutdown(incoming, until(stop)).await.map_err(|why| why.to_string())
         });
 
-        let routes = http::routes(self.life, self.metrics);
+        let routes = http::routes(life.clone(), Arc::clone(metrics));
         let stop = stopped.clone();
         let http = tokio::spawn(async move {
             let served = axum::serve(http_listener, routes).with_graceful_shutdown(until(stop));
             served.await.map_err(|why| why.to_string())
         });
-        Ok(vec![("gRPC", grpc), ("HTTP", http)])
+        Ok((vec![("gRPC", grpc), ("HTTP", http)], reporting))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures::future::{join_all, select_all};
+use futures::future::select_all;
 use tokio::time::timeout;
 
 use super::Node;
@@ -11,9 +11,6 @@ use super::error::Fatal;
 use crate::identity::SetBack;
 use crate::phase::Phase;
 use crate::store::directory::write_clean_mark;
-
-/// How long running requests may take to end: as long as any request may take.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long the servers may take to close once nothing runs. Streams of peers do not end by themselves.
 const CLOSE: Duration = Duration::from_millis(500);
@@ -39,7 +36,7 @@ impl Node {
                 why = fatal.wait_for(Option::is_some) => {
                     Ending::Store(why.ok().and_then(|why| why.clone()).unwrap_or_default())
                 }
-                set_back = self.alarm.raised() => Ending::SetBack(set_back),
+                set_back = self.engine.set_back() => Ending::SetBack(set_back),
                 ((name, ended), _, _) = select_all(servers) => {
                     let why = match ended {
                         Ok(Ok(())) => "nobody asked it to".to_owned(),
@@ -67,11 +64,8 @@ impl Node {
 
     /// Stops cleanly: everything that was ever told to others is on disk when this returns, and the mark says so.
     pub async fn stop(mut self) -> Result<(), Fatal> {
-        self.life.enter(Phase::Stopping);
-        tracing::info!(under_way = self.gate.under_way(), "stopping");
-        if timeout(DRAIN, self.gate.empty()).await.is_err() {
-            tracing::warn!(under_way = self.gate.under_way(), "some requests did not end in time");
-        }
+        tracing::info!(under_way = self.engine.under_way(), "stopping");
+        self.engine.drain().await;
         self.close().await;
         let (thread, store) = (self.thread, self.store);
         let last_words = tokio::task::spawn_blocking(move || {
@@ -91,7 +85,7 @@ impl Node {
     /// Ends at once, as a crash would: what was handed to the disk stays, the mark of a clean stop is missing. For tests
     /// that need several nodes in one process.
     pub async fn crash(mut self) {
-        self.life.enter(Phase::Stopping);
+        self.engine.life.enter(Phase::Stopping);
         for (_, server) in &self.servers {
             server.abort();
         }
@@ -103,7 +97,7 @@ impl Node {
 
     /// Renames the data away: it is an older copy, and nothing of it may be served again.
     pub(super) async fn set_aside(mut self) -> Option<PathBuf> {
-        self.life.enter(Phase::Stopping);
+        self.engine.life.enter(Phase::Stopping);
         self.close().await;
         let (thread, store, directory) = (self.thread, self.store, self.directory);
         let moved = tokio::task::spawn_blocking(move || {
@@ -121,11 +115,10 @@ impl Node {
         }
     }
 
-    /// Ends workers, streams, servers and every task of this node.
+    /// Ends the engine, the servers and every task of this node.
     async fn close(&mut self) {
         self.stop.send_replace(true);
-        join_all(self.workers.drain(..)).await;
-        self.peers.stop();
+        self.engine.close().await;
         for (_, mut server) in self.servers.drain(..) {
             if timeout(CLOSE, &mut server).await.is_err() {
                 server.abort();
@@ -133,9 +126,7 @@ impl Node {
                 drop(server.await);
             }
         }
-        for task in self.tasks.drain(..) {
-            task.abort();
-            drop(task.await);
-        }
+        self.health.abort();
+        let _ = (&mut self.health).await;
     }
 }

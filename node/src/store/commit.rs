@@ -261,6 +261,22 @@ impl Pump {
         any
     }
 
+    /// Waits until something waits to be written; false once nothing will come any more.
+    pub async fn filled(&self) -> bool {
+        self.shared.queue.filled().await
+    }
+
+    /// Takes nothing more from now on; what waits can still be written.
+    pub fn close(&self) {
+        self.shared.queue.close();
+    }
+
+    /// The process is gone: what waits is never written and never answered.
+    pub fn abandon(mut self) {
+        self.written.clear();
+        drop(self.shared.queue.fail("the process has ended"));
+    }
+
     /// Syncs what was written and answers `synced`.
     pub fn sync(&mut self) {
         let commit = self.shared.last_commit.load(Ordering::Acquire);

@@ -20,6 +20,7 @@ use super::identity::Identity;
 use super::keys::MetaKey;
 use super::rows::{self, Counters};
 use super::{Read, Space, Store, WriteBatch};
+use crate::entropy::Entropy;
 use crate::version::ActorId;
 
 /// Why a data directory could not be opened.
@@ -131,7 +132,7 @@ impl DataDirectory {
             fs::remove_dir_all(&new).map_err(|why| OpenError::Io { path: new.clone(), why })?;
         }
         let store = FjallStore::open(&new, options)?;
-        Identity::establish(&store, Identity::random())?;
+        Identity::establish(&store, Identity::drawn(&Entropy::from_os()))?;
         drop(store);
         self.rename(&new, &self.data())
     }

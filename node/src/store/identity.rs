@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::keys::MetaKey;
 use super::rows;
 use super::{Read, Space, Store, WriteBatch};
+use crate::entropy::Entropy;
 use crate::version::ActorId;
 
 /// Whose data it is.
@@ -21,9 +22,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new one, from the operating system's randomness.
-    pub fn random() -> Self {
-        Self { node_id: NodeId(rand::random()), actor: ActorId(rand::random()), cluster_id: None }
+    /// A new one.
+    pub fn drawn(entropy: &Entropy) -> Self {
+        Self { node_id: NodeId(entropy.draw()), actor: ActorId(entropy.draw()), cluster_id: None }
     }
 
     /// The identity in the store, if it has one.

@@ -14,6 +14,7 @@
 //! | [`op`] | the operations |
 //! | [`queue`], [`commit`] | the commit thread and the way to it |
 //! | [`local`], [`passing`] | reading; which keys show nothing any more |
+//! | [`blocking`] | on which thread the store is read |
 //! | [`identity`], [`directory`] | whose data it is; opening, locking and setting aside a data directory |
 
 use std::ops::Bound;
@@ -21,6 +22,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 pub mod batch;
+pub mod blocking;
 pub mod commit;
 pub mod directory;
 pub mod error;
@@ -39,6 +41,7 @@ pub mod rows;
 mod tests;
 
 pub use batch::{Batch, Limits};
+pub use blocking::{blocking, off_thread};
 pub use commit::{Applied, CommitThread, Committer, Pump, Ticket};
 pub use directory::{DataDirectory, OpenError, Opened};
 pub use error::{OpError, StoreError, SubmitError};

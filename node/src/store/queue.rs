@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::error::SubmitError;
 
 /// Bounds of the queue and of one batch.
@@ -46,12 +48,14 @@ pub(super) struct Queue<T> {
     limits: QueueLimits,
     inner: Mutex<Inner<T>>,
     changed: Condvar,
+    /// For whoever waits without a thread.
+    filled: Notify,
 }
 
 impl<T> Queue<T> {
-    pub(super) const fn new(limits: QueueLimits) -> Self {
+    pub(super) fn new(limits: QueueLimits) -> Self {
         let inner = Inner { waiting: VecDeque::new(), bytes: 0, door: Door::Open };
-        Self { limits, inner: Mutex::new(inner), changed: Condvar::new() }
+        Self { limits, inner: Mutex::new(inner), changed: Condvar::new(), filled: Notify::new() }
     }
 
     /// Nothing that holds the lock can panic half way, so a poisoned lock guards whole data.
@@ -74,6 +78,7 @@ impl<T> Queue<T> {
         inner.bytes += weight;
         inner.waiting.push_back((weight, item));
         self.changed.notify_one();
+        self.filled.notify_one();
         Ok(())
     }
 
@@ -92,6 +97,23 @@ impl<T> Queue<T> {
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         Some(self.drain(&mut inner))
+    }
+
+    /// Waits until something waits; false once the queue is closed and empty. One caller only.
+    pub(super) async fn filled(&self) -> bool {
+        loop {
+            if let Some(filled) = self.is_filled() {
+                return filled;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Whether something waits; `None` while nothing does and something may come.
+    fn is_filled(&self) -> Option<bool> {
+        let inner = self.lock();
+        let is_open = matches!(inner.door, Door::Open);
+        (!inner.waiting.is_empty()).then_some(true).or((!is_open).then_some(false))
     }
 
     fn drain(&self, inner: &mut Inner<T>) -> Vec<T> {
@@ -121,6 +143,7 @@ impl<T> Queue<T> {
             inner.door = Door::Closed;
         }
         self.changed.notify_all();
+        self.filled.notify_one();
     }
 
     /// Lets nothing more in, for this reason, and throws out what waits.
@@ -130,6 +153,7 @@ impl<T> Queue<T> {
         inner.bytes = 0;
         let waiting = std::mem::take(&mut inner.waiting);
         self.changed.notify_all();
+        self.filled.notify_one();
         waiting.into_iter().map(|(_, item)| item).collect()
     }
 }

@@ -6,10 +6,10 @@
 use dynamo_ring::{LayoutId, NodeId, Partition, Position};
 
 use super::exchange::{Exchange, ExchangeError, KeyAndState, bytes_of, messages};
-use super::purge::blocking;
 use super::throttle::Pace;
 use crate::layout::Entered;
 use crate::merkle::{Descent, Difference, MerkleHash, Prefix, Question};
+use crate::store::blocking;
 
 /// Prefixes asked for at a time: a request and its answer stay below 20 KiB.
 const PREFIXES: usize = 32;

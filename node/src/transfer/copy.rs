@@ -12,10 +12,10 @@ use super::exchange::{Exchange, ExchangeError};
 use super::facts::{Copied, Pull};
 use super::progress::Progress;
 use super::pull::{keep, pull};
-use super::purge::blocking;
 use super::sync::{Next, PartitionSync};
 use super::throttle::Pace;
 use crate::layout::{Duty, Standing};
+use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
 /// Partitions that are copied side by side.

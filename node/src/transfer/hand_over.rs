@@ -16,9 +16,10 @@ use tokio::sync::watch;
 
 use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
-use super::purge::{blocking, purge};
+use super::purge::purge;
 use super::throttle::Pace;
 use crate::layout::{Duty, Standing};
+use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
 /// Partitions that are handed over side by side.

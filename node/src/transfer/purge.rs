@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dynamo_ring::Partition;
 
-use crate::store::{Committer, DropHints, Local, OpError, Operation, Purge, StoreError, SubmitError};
+use crate::store::{Committer, DropHints, Local, OpError, Operation, Purge, SubmitError, blocking};
 
 /// Rows that one operation looks at.
 const ROWS: usize = 512;
@@ -106,17 +106,5 @@ pub async fn submit<O: Operation + Clone>(
             Err(SubmitError::Stopped) => return Err(OpError::Stopped),
             Err(SubmitError::Fatal(why)) => return Err(OpError::Fatal(why)),
         }
-    }
-}
-
-/// Reads the store on a thread that may block.
-pub async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(read).await {
-        Ok(outcome) => outcome,
-        Err(why) => Err(StoreError::Io(format!("the reading task ended: {why}")).into()),
     }
 }

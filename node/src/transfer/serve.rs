@@ -13,16 +13,14 @@ use dynamo_proto::v1::{
 use dynamo_ring::fence::Verdict;
 use dynamo_ring::{Partition, Position};
 use futures::StreamExt;
-use futures::stream::BoxStream;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use futures::stream::{self, BoxStream};
 use tonic::Status;
 
 use super::exchange::{KeyAndState, MESSAGE_BYTES, POSITIONS};
 use crate::layout::Layouts;
 use crate::merkle::{Node, Prefix};
 use crate::peer::wire::{self, Sender};
-use crate::store::{DataKey, Local, Store, StoreError};
+use crate::store::{DataKey, Local, Store, StoreError, blocking};
 
 /// Entry bytes of one batch of a pull, but for one entry that is larger.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -41,22 +39,23 @@ pub fn pull(
 ) -> Result<BoxStream<'static, Result<PullBatch, Status>>, Status> {
     let (partition, after) = admit(layouts, request)?;
     let snapshot = Local::over(store.snapshot());
-    let (batches, stream) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        let mut reading = Reading { local: snapshot, partition, after, first: true };
-        loop {
-            let batch = reading.next();
-            let done = batch.as_ref().map_or(true, |batch| batch.done);
-            let batch = batch
-                .map(|batch| PullBatch { sender: Some(me().message()), ..batch })
-                .map_err(|why| Status::unavailable(why.to_string()));
-            // Whoever asked may have gone.
-            if batches.blocking_send(batch).is_err() || done {
-                return;
+    let reading = Reading { local: snapshot, partition, after, first: true };
+    let batches = stream::unfold((Some(reading), me), |(reading, me)| async move {
+        let mut reading = reading?;
+        let read = blocking(move || {
+            let batch = reading.next()?;
+            Ok::<_, StoreError>((reading, batch))
+        });
+        // The last batch, and a failure, end it.
+        Some(match read.await {
+            Ok((reading, batch)) => {
+                let rest = (!batch.done).then_some(reading);
+                (Ok(PullBatch { sender: Some(me().message()), ..batch }), (rest, me))
             }
-        }
+            Err(why) => (Err(Status::unavailable(why.to_string())), (None, me)),
+        })
     });
-    Ok(ReceiverStream::new(stream).boxed())
+    Ok(batches.boxed())
 }
 
 /// Who may pull what, and from where on.
@@ -207,13 +206,14 @@ mod tests {
     use dynamo_ring::Partitions;
 
     use super::*;
+    use crate::entropy::Entropy;
     use crate::store::{Batch, Identity, LayoutChange, Limits, MemoryStore, Operation, Put};
     use crate::version::VersionVector;
 
     /// A store that holds partitions 0 to 3 of 8, with these keys.
     fn local(keys: &[(&str, usize)]) -> Local {
         let store = MemoryStore::new();
-        Identity::establish(&store, Identity::random()).unwrap();
+        Identity::establish(&store, Identity::drawn(&Entropy::from_os())).unwrap();
         let partitions = Partitions::new(8).unwrap();
         let held = (0..4).map(Partition).collect();
         run(&store, &LayoutChange { record: "{}".into(), partitions, held, puts: Vec::new() });

@@ -32,6 +32,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+    use crate::entropy::Entropy;
     use crate::store::{Identity, Limits, MemoryStore, PutMeta, QueueLimits};
 
     fn hello(known_synced: u64) -> HelloReply {
@@ -41,7 +42,7 @@ mod tests {
     #[tokio::test]
     async fn batches_of_this_life_neither_hide_nor_feign_a_set_back() {
         let store = Arc::new(MemoryStore::default());
-        Identity::establish(&*store, Identity::random()).unwrap();
+        Identity::establish(&*store, Identity::drawn(&Entropy::from_os())).unwrap();
         let (committer, mut pump) =
             Committer::manual(store, Limits::default(), QueueLimits::default()).unwrap();
         let found = committer.last_commit();

@@ -1,0 +1,250 @@
+//! A node without sockets and files: everything between its services and its store.
+//!
+//! The server puts it on a data directory and listens; a simulation puts many of them on disks in memory and a network of
+//! its own, and turns the commit pump itself. Both run this code.
+//!
+//! Start: [`Engine::build`] (from here on peers are answered), then [`Engine::start`]: is the node still who it was? Then
+//! it serves. Stop: [`Engine::drain`], [`Engine::close`]; what is left is the store.
+
+mod greetings;
+mod settings;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use self::settings::Settings;
+pub use self::start::Unfit;
+use crate::api::admin::AdminService;
+use crate::api::admission::Admission;
+use crate::api::kv::KvService;
+use crate::api::metrics::ApiMetrics;
+use crate::api::record::RecordText;
+use crate::api::replica::{ReplicaParts, ReplicaService};
+use crate::api::requests::Requests;
+use crate::clock::Clock;
+use crate::coordinate::{CoordinateMetrics, Coordinator, Parts};
+use crate::entropy::Entropy;
+use crate::hint::{Deliverer, HintMetrics};
+use crate::identity::{Alarm, SetBack};
+use crate::layout::Layouts;
+use crate::limits::Gate;
+use crate::metrics::Metrics;
+use crate::metrics::gauges::Gauges;
+use crate::peer::{Dialling, Network, Peers, Transport, Voice};
+use crate::phase::{Life, Phase};
+use crate::repair::{AntiEntropy, RepairMetrics};
+use crate::store::{Committer, Identity, Local, Store, StoreError};
+use crate::transfer::{Copier, Exchange, Giver, Pace, Progress};
+use crate::worker;
+
+/// How long running requests may take to end: as long as any request may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What an engine stands on.
+pub struct Ground {
+    /// The pod's name.
+    pub name: String,
+    /// The store, whose only writer is behind `committer`.
+    pub store: Arc<dyn Store>,
+    /// The way to the commit thread, or to a pump that the caller turns.
+    pub committer: Committer,
+    /// Whose data it is.
+    pub identity: Identity,
+    /// The last stop was clean.
+    pub was_clean: bool,
+    /// What carries the streams to other members.
+    pub transport: Arc<dyn Transport>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Ids, waits and choices.
+    pub entropy: Entropy,
+}
+
+/// A node without sockets and files.
+pub struct Engine {
+    /// What clients call.
+    pub kv: KvService,
+    /// What members call.
+    pub replica: ReplicaService,
+    /// What the operator calls. Whoever lets calls in looks at the token before.
+    pub admin: AdminService<Arc<dyn Clock>>,
+    /// What this node goes by.
+    pub layouts: Layouts,
+    /// Where the process is in its life.
+    pub life: Life,
+    /// Reading the store.
+    pub local: Local,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    identity: Identity,
+    was_clean: bool,
+    settings: Settings,
+    entropy: Entropy,
+    voice: Arc<Voice>,
+    peers: Peers,
+    gate: Gate,
+    exchange: Exchange,
+    progress: Progress,
+    alarm: Alarm,
+    stop: watch::Sender<bool>,
+    keeper: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("node", &self.identity.node_id).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Puts a node together and begins to dial its peers. Let them be answered from now on.
+    pub fn build(ground: Ground, settings: Settings) -> Result<Self, StoreError> {
+        let Ground { name, store, committer, identity, was_clean, transport, clock, entropy } = ground;
+        let local = Local::new(Arc::clone(&store));
+        let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), identity.node_id)?;
+        let voice =
+            Voice::new(name.clone(), identity.node_id, identity.actor, committer.clone(), layouts.clone());
+        let (voice, alarm) = (Arc::new(voice), Alarm::default());
+        // After the voice has read what was found on disk: the keeper may write.
+        let keeper = tokio::spawn(keeper.run());
+        let on_hello = greetings::listener(&alarm, voice.found(), committer.clone());
+        let dialling = Dialling {
+            voice: Arc::clone(&voice),
+            transport,
+            entropy: entropy.clone(),
+            bounds: settings.bounds,
+            on_hello,
+        };
+        let peers = Peers::start(dialling, layouts.clone());
+        let network: Arc<dyn Network> = Arc::new(peers.clone());
+        let life = Life::new(layouts.clone(), committer.clone());
+        let gate = Gate::new(settings.requests);
+        let (metrics, progress) = (Arc::new(Metrics::default()), Progress::default());
+        let exchange = Exchange {
+            network: Arc::clone(&network),
+            local: local.clone(),
+            committer: committer.clone(),
+            layouts: layouts.clone(),
+        };
+        metrics.collect(Box::new(Gauges {
+            committer: committer.clone(),
+            local: local.clone(),
+            layouts: layouts.clone(),
+            peers: peers.clone(),
+            gate: gate.clone(),
+            life: life.clone(),
+            progress: progress.clone(),
+        }));
+        let coordinator = Coordinator::new(Parts {
+            layouts: layouts.clone(),
+            committer: committer.clone(),
+            local: local.clone(),
+            network: Arc::clone(&network),
+            clock: Arc::clone(&clock),
+            patience: settings.patience,
+            metrics: metrics.register(CoordinateMetrics::register),
+        });
+        let requests = Requests {
+            coordinator,
+            gate: gate.clone(),
+            life: life.clone(),
+            door: settings.door,
+            metrics: metrics.register(ApiMetrics::register),
+        };
+        let text = RecordText::default();
+        let admission = Admission::new(layouts.clone(), network, life.clone(), text.clone());
+        let kv = KvService::new(requests.clone(), layouts.clone(), text, settings.request_cap);
+        let replica = ReplicaService::new(ReplicaParts {
+            admission,
+            layouts: layouts.clone(),
+            committer,
+            local: local.clone(),
+            store,
+            requests,
+            peers: peers.clone(),
+            voice: Arc::clone(&voice),
+            clock: Arc::clone(&clock),
+            bounds: settings.bounds,
+        });
+        let admin = AdminService::new(exchange.clone(), progress.clone(), name, clock);
+        Ok(Self {
+            kv,
+            replica,
+            admin,
+            layouts,
+            life,
+            local,
+            metrics,
+            identity,
+            was_clean,
+            settings,
+            entropy,
+            voice,
+            peers,
+            gate,
+            exchange,
+            progress,
+            alarm,
+            stop: watch::Sender::new(false),
+            keeper,
+            workers: Vec::new(),
+        })
+    }
+
+    /// Waits until a peer proves that the data is an older copy. Then nothing of it may be served again.
+    pub async fn set_back(&self) -> SetBack {
+        self.alarm.raised().await
+    }
+
+    /// Clients' requests that run now.
+    pub fn under_way(&self) -> usize {
+        self.gate.under_way()
+    }
+
+    /// Takes nothing new, and waits for what runs: as long as a request may take.
+    pub async fn drain(&self) {
+        self.life.enter(Phase::Stopping);
+        if timeout(DRAIN, self.gate.empty()).await.is_err() {
+            tracing::warn!(under_way = self.gate.under_way(), "some requests did not end in time");
+        }
+    }
+
+    /// Ends the workers and the streams to other members. What the store was given is still to be written.
+    pub async fn close(&mut self) {
+        self.life.enter(Phase::Stopping);
+        self.stop.send_replace(true);
+        join_all(self.workers.drain(..)).await;
+        self.peers.stop();
+        self.keeper.abort();
+        // An aborted task still has to let go of what it holds.
+        let _ = (&mut self.keeper).await;
+    }
+
+    /// What goes on behind requests.
+    fn workers(&self) -> Vec<JoinHandle<()>> {
+        let stopped = self.stop.subscribe();
+        let pace = || Pace::new(self.settings.background_bytes_per_second);
+        // What comes and what goes with a change of layout share one pace.
+        let rebalance = pace();
+        let hints = self.metrics.register(HintMetrics::register);
+        let repairs = self.metrics.register(RepairMetrics::register);
+        let exchange = || self.exchange.clone();
+        let copier = Copier::new(exchange(), rebalance.clone(), self.progress.clone());
+        let giver = Giver::new(exchange(), rebalance);
+        let deliverer = Deliverer::new(exchange(), pace(), hints);
+        let anti_entropy = AntiEntropy::new(exchange(), pace(), repairs, self.settings.anti_entropy_interval);
+        vec![
+            worker::spawn(copier, stopped.clone()),
+            worker::spawn(giver, stopped.clone()),
+            worker::spawn(deliverer, stopped.clone()),
+            worker::spawn(anti_entropy, stopped),
+        ]
+    }
+}

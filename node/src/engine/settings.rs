@@ -1,0 +1,42 @@
+//! What of a node can be set, apart from where it listens and where its data is.
+
+use std::time::Duration;
+
+use crate::api::door::Door;
+use crate::coordinate::Patience;
+use crate::limits::RequestLimits;
+use crate::peer::Bounds;
+use crate::repair;
+
+/// The settings of an engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// What requests have to be like.
+    pub door: Door,
+    /// What may be under way.
+    pub requests: RequestLimits,
+    /// The longest that a request may take.
+    pub request_cap: Duration,
+    /// How patient a coordinator is.
+    pub patience: Patience,
+    /// Bounds of what waits on the stream to each member.
+    pub bounds: Bounds,
+    /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit.
+    pub background_bytes_per_second: u64,
+    /// Between two rounds of anti-entropy.
+    pub anti_entropy_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            door: Door::default(),
+            requests: RequestLimits::default(),
+            request_cap: Duration::from_secs(10),
+            patience: Patience::default(),
+            bounds: Bounds::default(),
+            background_bytes_per_second: 0,
+            anti_entropy_interval: repair::INTERVAL,
+        }
+    }
+}
