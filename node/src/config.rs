@@ -12,6 +12,7 @@ use crate::engine::Settings;
 use crate::limits::RequestLimits;
 use crate::log::LogFormat;
 use crate::peer::Bounds;
+use crate::reap::ReapSettings;
 use crate::store;
 use crate::store::fjall::FjallOptions;
 
@@ -101,6 +102,15 @@ pub struct Config {
     #[arg(long, env = "DYNAMO_ANTI_ENTROPY_INTERVAL_MS", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(10..))]
     pub anti_entropy_interval_ms: u64,
+
+    /// Between two passes that begin rounds of reaping, for deleted and expired keys, in ms.
+    #[arg(long, env = "DYNAMO_REAP_INTERVAL_MS", default_value_t = 60_000,
+          value_parser = clap::value_parser!(u64).range(10..))]
+    pub reap_interval_ms: u64,
+
+    /// Deleted or expired keys that a partition must have before a round is begun for it.
+    #[arg(long, env = "DYNAMO_REAP_LEAST_KEYS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub reap_least_keys: u64,
 }
 
 impl Config {
@@ -120,6 +130,14 @@ impl Config {
     /// Between two rounds of anti-entropy.
     pub const fn anti_entropy_interval(&self) -> Duration {
         Duration::from_millis(self.anti_entropy_interval_ms)
+    }
+
+    /// When rounds of reaping are begun.
+    pub fn reap(&self) -> ReapSettings {
+        ReapSettings {
+            interval: Duration::from_millis(self.reap_interval_ms),
+            least_keys: size(self.reap_least_keys),
+        }
     }
 
     /// What requests have to be like.
@@ -147,6 +165,7 @@ impl Config {
             bounds: Bounds::default(),
             background_bytes_per_second: self.rebalance_max_bytes_per_second,
             anti_entropy_interval: self.anti_entropy_interval(),
+            reap: self.reap(),
         }
     }
 
@@ -177,6 +196,7 @@ mod tests {
         assert_eq!(config.patience(), Patience::default());
         assert_eq!(config.request_limits(), RequestLimits::default());
         assert_eq!(config.request_cap(), Duration::from_secs(10));
+        assert_eq!(config.reap(), ReapSettings::default());
         assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));
     }
 

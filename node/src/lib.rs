@@ -1,6 +1,7 @@
 //! The store: one member of a cluster, from the versions of a key up to the services that clients and peers call.
 
 pub mod api;
+pub mod begun;
 pub mod clock;
 pub mod config;
 pub mod coordinate;
@@ -15,6 +16,7 @@ pub mod merkle;
 pub mod metrics;
 pub mod peer;
 pub mod phase;
+pub mod reap;
 pub mod repair;
 pub mod server;
 pub mod store;

@@ -25,7 +25,8 @@ use crate::coordinate::outlines::{self, PageOf};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
 use crate::peer::wire::{self, node_id};
-use crate::peer::{Bounds, Handler, Peers, Sender, Voice, exchange};
+use crate::peer::{Bounds, Handler, Peers, Sender, Streams, Voice, exchange};
+use crate::reap::Participant;
 use crate::store::{
     Committer, DataKey, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store, StoreError,
     SubmitError, blocking, off_thread,
@@ -45,6 +46,10 @@ pub struct ReplicaParts {
     pub local: Local,
     /// The store, for snapshots.
     pub store: Arc<dyn Store>,
+    /// Rounds of reaping.
+    pub participant: Participant,
+    /// The streams that members have opened here.
+    pub streams: Streams,
     /// Clients' requests that members forward.
     pub requests: Requests,
     /// The ways to the other members.
@@ -79,7 +84,7 @@ impl ReplicaService {
         requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
     ) -> BoxStream<'static, Result<Frame, Status>> {
         let parts = &self.0;
-        exchange(Arc::clone(parts), Arc::clone(&parts.voice), requests, parts.bounds)
+        exchange(Arc::clone(parts), Arc::clone(&parts.voice), requests, parts.streams.clone(), parts.bounds)
     }
 
     /// The entries of one partition.
@@ -153,6 +158,11 @@ impl ReplicaParts {
                 });
                 page.await.map(|page| Body::ListPartition(page.reply()))
             }
+            reap @ (Op::ReapLook(_) | Op::ReapFinish(_) | Op::ReapBarrier(_) | Op::ReapKeys(_)) => {
+                // It waits for the end of all that has entered.
+                drop(entered);
+                self.participant.handle(&from, stamp, reap).await
+            }
             forward => {
                 // The coordinator enters for itself.
                 drop(entered);
@@ -173,7 +183,8 @@ impl ReplicaParts {
             self.durable(None, Mark(from.mark)).await?;
         }
         let name = self.voice.name().to_owned();
-        Ok(HelloReply { name, known_commit: known.commit, known_synced: known.synced })
+        let (known_commit, known_synced) = (known.commit, known.synced);
+        Ok(HelloReply { name, known_commit, known_synced, ..HelloReply::default() })
     }
 
     async fn store(

@@ -90,6 +90,11 @@ impl Coordinator {
         Self { parts: Arc::new(parts), remembered: Arc::default() }
     }
 
+    /// The key at `position` is about to be reaped: a retry of a write that it covered must not bring it back.
+    pub fn reaping(&self, position: Position) {
+        self.remembered.reaping(position);
+    }
+
     pub(super) fn me(&self) -> NodeId {
         self.parts.layouts.my_id()
     }

@@ -40,6 +40,16 @@ struct Job {
     answer: Option<oneshot::Sender<Result<WriteAnswer, CoordinateError>>>,
 }
 
+/// What a write is, if its client has named it.
+enum Retry {
+    /// None that this node knows of, or one that the put itself recognises.
+    No,
+    /// One whose version has been replaced since: its dot, and what stands now.
+    Superseded(Dot, State),
+    /// One whose key was deleted and reaped since: every holder had covered it. How many versions there are now.
+    Reaped(usize),
+}
+
 /// How one round under one layout ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Round {
@@ -97,7 +107,13 @@ impl Coordinator {
         };
         let (write_id, key) = (order.write_id, order.key.clone());
         let Terms { strict, until, pass, .. } = order.terms;
-        let first = if let Some((dot, state)) = self.superseded(&key, write_id).await? {
+        let retry = self.retried(&key, write_id).await?;
+        if let Retry::Reaped(versions) = retry {
+            let epoch = entered.record.stamp().epoch;
+            self.parts.metrics.write_ended(End::Quorum);
+            return Ok(WriteAnswer { context: Bytes::new(), answered: w, sloppy: false, epoch, versions });
+        }
+        let first = if let Retry::Superseded(dot, state) = retry {
             self.again(key.clone(), state, dot, hint)?
         } else {
             let now_ms = self.parts.clock.now_ms();
@@ -143,20 +159,28 @@ impl Coordinator {
         Ok(First { applied: applied.boxed(), synced: ticket.synced().boxed() })
     }
 
-    /// Whether this is a retry of a write whose version has been replaced since: its dot, and what stands now.
-    async fn superseded(
-        &self,
-        key: &Bytes,
-        write_id: Option<WriteId>,
-    ) -> Result<Option<(Dot, State)>, CoordinateError> {
-        let Some(id) = write_id else { return Ok(None) };
-        let Some(dot) = self.remembered.dot(Position::of(key), id, Instant::now()) else { return Ok(None) };
+    /// Whether this is a retry of a write whose version stands no longer.
+    async fn retried(&self, key: &Bytes, write_id: Option<WriteId>) -> Result<Retry, CoordinateError> {
+        let Some(id) = write_id else { return Ok(Retry::No) };
+        let Some(known) = self.remembered.known(Position::of(key), id, Instant::now()) else {
+            return Ok(Retry::No);
+        };
         let failed = |why: OpError| CoordinateError::of_store(key, &why);
-        let Some(encoded) = self.fetch_here(key.clone()).await.map_err(failed)? else { return Ok(None) };
-        let state = State::decode(&encoded).map_err(|why| failed(why.into()))?;
-        // One that stands is found by the put itself. One that is not covered has been forgotten here.
-        let superseded = state.context().covers(dot) && state.written_by(id).is_none();
-        Ok(superseded.then_some((dot, state)))
+        let found = self.fetch_here(key.clone()).await.map_err(failed)?;
+        let state = found.map(|encoded| State::decode(&encoded)).transpose();
+        let state = state.map_err(|why| failed(why.into()))?.unwrap_or_default();
+        Ok(if state.written_by(id).is_some() {
+            // The put itself finds it.
+            Retry::No
+        } else if state.context().covers(known.dot) {
+            Retry::Superseded(known.dot, state)
+        } else if known.reaped {
+            let view = state.view_at(self.parts.clock.now_ms());
+            Retry::Reaped(view.values.len() + view.tombstones)
+        } else {
+            // It has been forgotten here, and may be nowhere else.
+            Retry::No
+        })
     }
 
     /// Carries a write on until every holder has it or is owed it, under as many layouts as come and go meanwhile.
@@ -172,8 +196,10 @@ impl Coordinator {
         while self.round(&entered, own, synced, &parcel, dot, &mut job).await == Round::Superseded {
             self.parts.metrics.restarted();
             // Under the new layout nothing is taken for granted: what one member had, it may have dropped since.
+            // The new guard before the old one goes: at no moment does the write run without.
+            let again = self.enter(&parcel.key);
             drop(entered);
-            let Some((again, partition)) = self.enter(&parcel.key) else {
+            let Some((again, partition)) = again else {
                 let needed = job.w;
                 return job.fail(|_| CoordinateError::TooFew { answered: 0, needed, write: true });
             };

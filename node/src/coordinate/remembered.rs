@@ -1,9 +1,10 @@
 //! Write ids of the last minutes, whose versions may have been superseded meanwhile.
 //!
 //! A retry whose first attempt still stands among the key's versions is found there. One whose version has been
-//! replaced since would otherwise make a second version, which brings the old value back beside the new one.
+//! replaced since would otherwise make a second version, which brings the old value back beside the new one. So would one
+//! whose key was deleted and reaped since, when nothing of the key is left to show it: that is remembered here too.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +21,18 @@ const MOST: usize = 100_000;
 
 type Name = (Position, WriteId);
 
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its event.
+    pub dot: Dot,
+    /// The key was to be reaped since: every holder covered the write, and forgot the key.
+    pub reaped: bool,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
-    dots: HashMap<Name, Dot>,
+    writes: BTreeMap<Name, Known>,
     /// The same, the oldest first.
     ages: VecDeque<(Instant, Name)>,
 }
@@ -38,19 +48,27 @@ impl Remembered {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The dot of the write to the key at `position` that the client named `id`, if this node coordinated it of late.
-    pub fn dot(&self, position: Position, id: WriteId, now: Instant) -> Option<Dot> {
+    /// The write to the key at `position` that the client named `id`, if this node coordinated it of late.
+    pub fn known(&self, position: Position, id: WriteId, now: Instant) -> Option<Known> {
         let mut inner = self.lock();
         inner.forget(now, MOST);
-        inner.dots.get(&(position, id)).copied()
+        inner.writes.get(&(position, id)).copied()
     }
 
     /// Remembers a write.
     pub fn note(&self, position: Position, id: WriteId, dot: Dot, now: Instant) {
         let mut inner = self.lock();
         inner.forget(now, MOST - 1);
-        if inner.dots.insert((position, id), dot).is_none() {
+        if inner.writes.insert((position, id), Known { dot, reaped: false }).is_none() {
             inner.ages.push_back((now, (position, id)));
+        }
+    }
+
+    /// The key at `position` is about to be reaped: every holder covers all its writes up to now.
+    pub fn reaping(&self, position: Position) {
+        let all = (position, WriteId([0; 16]))..=(position, WriteId([u8::MAX; 16]));
+        for (_, known) in self.lock().writes.range_mut(all) {
+            known.reaped = true;
         }
     }
 }
@@ -60,7 +78,7 @@ impl Inner {
         while let Some((noted, name)) = self.ages.front()
             && (self.ages.len() > most || now.saturating_duration_since(*noted) >= KEPT)
         {
-            self.dots.remove(name);
+            self.writes.remove(name);
             self.ages.pop_front();
         }
     }
@@ -80,10 +98,27 @@ mod tests {
         let (remembered, now) = (Remembered::default(), Instant::now());
         let (here, there) = (Position([1; 16]), Position([2; 16]));
         remembered.note(here, WriteId([7; 16]), dot(3), now);
-        assert_eq!(remembered.dot(here, WriteId([7; 16]), now + KEPT / 2), Some(dot(3)));
-        assert_eq!(remembered.dot(there, WriteId([7; 16]), now), None);
-        assert_eq!(remembered.dot(here, WriteId([8; 16]), now), None);
-        assert_eq!(remembered.dot(here, WriteId([7; 16]), now + KEPT), None);
+        assert_eq!(
+            remembered.known(here, WriteId([7; 16]), now + KEPT / 2),
+            Some(Known { dot: dot(3), reaped: false })
+        );
+        assert_eq!(remembered.known(there, WriteId([7; 16]), now), None);
+        assert_eq!(remembered.known(here, WriteId([8; 16]), now), None);
+        assert_eq!(remembered.known(here, WriteId([7; 16]), now + KEPT), None);
+    }
+
+    #[test]
+    fn a_reaped_key_is_remembered_with_its_writes_and_a_later_write_is_not() {
+        let (remembered, now) = (Remembered::default(), Instant::now());
+        let (here, there) = (Position([1; 16]), Position([2; 16]));
+        for (position, id) in [(here, 0), (here, 255), (there, 0)] {
+            remembered.note(position, WriteId([id; 16]), dot(1), now);
+        }
+        remembered.reaping(here);
+        remembered.note(here, WriteId([7; 16]), dot(2), now);
+        let reaped = |position, id| remembered.known(position, WriteId([id; 16]), now).unwrap().reaped;
+        assert!(reaped(here, 0) && reaped(here, 255));
+        assert!(!reaped(here, 7) && !reaped(there, 0));
     }
 
     #[test]
@@ -93,8 +128,11 @@ mod tests {
         for i in 0..=MOST {
             remembered.note(name(i), WriteId([0; 16]), dot(1), now);
         }
-        assert_eq!(remembered.dot(name(0), WriteId([0; 16]), now), None);
-        assert_eq!(remembered.dot(name(1), WriteId([0; 16]), now), Some(dot(1)));
+        assert_eq!(remembered.known(name(0), WriteId([0; 16]), now), None);
+        assert_eq!(
+            remembered.known(name(1), WriteId([0; 16]), now),
+            Some(Known { dot: dot(1), reaped: false })
+        );
         assert_eq!(remembered.lock().ages.len(), MOST);
     }
 }

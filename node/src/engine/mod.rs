@@ -36,8 +36,9 @@ use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
-use crate::peer::{Dialling, Network, Peers, Transport, Voice};
+use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice};
 use crate::phase::{Life, Phase};
+use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
 use crate::store::{Committer, Identity, Local, Store, StoreError};
 use crate::transfer::{Copier, Exchange, Giver, Pace, Progress};
@@ -90,6 +91,7 @@ pub struct Engine {
     peers: Peers,
     gate: Gate,
     exchange: Exchange,
+    participant: Participant,
     progress: Progress,
     alarm: Alarm,
     stop: watch::Sender<bool>,
@@ -152,12 +154,14 @@ impl Engine {
             metrics: metrics.register(CoordinateMetrics::register),
         });
         let requests = Requests {
-            coordinator,
+            coordinator: coordinator.clone(),
             gate: gate.clone(),
             life: life.clone(),
             door: settings.door,
             metrics: metrics.register(ApiMetrics::register),
         };
+        let streams = Streams::default();
+        let participant = participant(&exchange, &streams, &clock, &coordinator, &metrics);
         let text = RecordText::default();
         let admission = Admission::new(layouts.clone(), network, life.clone(), text.clone());
         let kv = KvService::new(requests.clone(), layouts.clone(), text, settings.request_cap);
@@ -167,6 +171,8 @@ impl Engine {
             committer,
             local: local.clone(),
             store,
+            participant: participant.clone(),
+            streams,
             requests,
             peers: peers.clone(),
             voice: Arc::clone(&voice),
@@ -190,6 +196,7 @@ impl Engine {
             peers,
             gate,
             exchange,
+            participant,
             progress,
             alarm,
             stop: watch::Sender::new(false),
@@ -240,11 +247,31 @@ impl Engine {
         let giver = Giver::new(exchange(), rebalance);
         let deliverer = Deliverer::new(exchange(), pace(), hints);
         let anti_entropy = AntiEntropy::new(exchange(), pace(), repairs, self.settings.anti_entropy_interval);
+        let reaper = Reaper::new(self.participant.clone(), self.settings.reap, self.entropy.clone());
         vec![
             worker::spawn(copier, stopped.clone()),
             worker::spawn(giver, stopped.clone()),
             worker::spawn(deliverer, stopped.clone()),
-            worker::spawn(anti_entropy, stopped),
+            worker::spawn(anti_entropy, stopped.clone()),
+            worker::spawn(reaper, stopped),
         ]
     }
+}
+
+/// This node's part in rounds of reaping.
+fn participant(
+    exchange: &Exchange,
+    streams: &Streams,
+    clock: &Arc<dyn Clock>,
+    coordinator: &Coordinator,
+    metrics: &Metrics,
+) -> Participant {
+    let coordinator = coordinator.clone();
+    Participant::new(reap::Parts {
+        exchange: exchange.clone(),
+        streams: streams.clone(),
+        clock: Arc::clone(clock),
+        reaping: Arc::new(move |position| coordinator.reaping(position)),
+        metrics: metrics.register(ReapMetrics::register),
+    })
 }

@@ -6,6 +6,7 @@ use crate::api::door::Door;
 use crate::coordinate::Patience;
 use crate::limits::RequestLimits;
 use crate::peer::Bounds;
+use crate::reap::ReapSettings;
 use crate::repair;
 
 /// The settings of an engine.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub background_bytes_per_second: u64,
     /// Between two rounds of anti-entropy.
     pub anti_entropy_interval: Duration,
+    /// When rounds of reaping are begun.
+    pub reap: ReapSettings,
 }
 
 impl Default for Settings {
@@ -37,6 +40,7 @@ impl Default for Settings {
             bounds: Bounds::default(),
             background_bytes_per_second: 0,
             anti_entropy_interval: repair::INTERVAL,
+            reap: ReapSettings::default(),
         }
     }
 }

@@ -94,6 +94,8 @@ impl Deliverer {
 
     async fn batch(&self, batch: Batch, rules: Rules) -> Outcome {
         let Batch { target, after, alone } = batch;
+        // The states are read before the guard is taken.
+        let _begun = self.exchange.layouts.begin(None);
         let limit = if alone { Limit::rows(1) } else { BATCH };
         let local = self.exchange.local.clone();
         let read = move || local.hints(target, after.as_ref(), limit).map_err(ExchangeError::from);

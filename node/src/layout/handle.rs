@@ -2,6 +2,9 @@
 //!
 //! A request holds [`Entered`] from before its check until its effect is applied. A record is acknowledged only when all
 //! that entered under an older one have gone, so no request can take effect under rules that everybody else has left.
+//!
+//! Work that is too long for one guard (a comparison, a batch of hints) holds [`Layouts::begin`] beside the short ones, so
+//! that reaping can wait for whatever may still carry what it has read ([`Layouts::ended`]).
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::refusal::{NotRetired, Refusal};
 use super::standing::Standing;
+use crate::begun::{Begun, Running};
 
 /// What taking a record came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub(super) struct Shared {
     pub(super) me: NodeId,
     pub(super) slot: ArcSwapOption<Slot>,
     pub(super) seen: watch::Sender<Option<Arc<Standing>>>,
+    /// What runs, by its partition; `None` may be of any.
+    pub(super) begun: Begun<Option<Partition>>,
 }
 
 /// What this node goes by. Cheap to clone.
@@ -57,21 +63,24 @@ pub struct Layouts {
 
 /// Leave to run a request under what stands now. Keep it until the request's effect is applied, and no longer: the next
 /// record is not acknowledged before.
-#[derive(Debug, Clone)]
-pub struct Entered(Arc<Slot>);
+#[derive(Debug)]
+pub struct Entered {
+    slot: Arc<Slot>,
+    _running: Running<Option<Partition>>,
+}
 
 impl Deref for Entered {
     type Target = Standing;
 
     fn deref(&self) -> &Standing {
-        &self.0.standing
+        &self.slot.standing
     }
 }
 
 impl Entered {
     /// The picture it was entered under.
     pub fn standing(&self) -> &Arc<Standing> {
-        &self.0.standing
+        &self.slot.standing
     }
 }
 
@@ -83,7 +92,23 @@ impl Layouts {
 
     /// Begins a request, coordinated or served.
     pub fn enter(&self) -> Option<Entered> {
-        self.shared.slot.load_full().map(Entered)
+        // Before the look at the slot: who waits for what had begun must not miss one that is just about to.
+        let running = self.shared.begun.begin(None);
+        self.shared.slot.load_full().map(|slot| Entered { slot, _running: running })
+    }
+
+    /// Begins work that reads or moves states outside of a guard, on one partition or on any. Keep what is returned from
+    /// before the first state is read until the last has been applied or given up. It holds up no acknowledgement.
+    pub fn begin(&self, partition: Option<Partition>) -> Running<Option<Partition>> {
+        self.shared.begun.begin(partition)
+    }
+
+    /// Waits until everything has ended that may have states of `partition` in hand and had begun before this call:
+    /// requests, coordinated and served, repairs, comparisons, hints. A caller with an [`Entered`] in hand would wait for
+    /// itself.
+    pub async fn ended(&self, partition: Partition) {
+        let begun = &self.shared.begun;
+        tokio::join!(begun.ended(None), begun.ended(Some(partition)));
     }
 
     /// This node's id.

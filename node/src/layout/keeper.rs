@@ -15,6 +15,7 @@ use super::facts::{self, Keep};
 use super::handle::{Ask, Layouts, Shared, Slot, Taken};
 use super::refusal::{NotRetired, Refusal};
 use super::state::{Effect, Event, State};
+use crate::begun::Begun;
 use crate::store::{Committer, Local, PutMeta, StoreError, blocking};
 use crate::transfer::purge;
 
@@ -46,7 +47,12 @@ impl Layouts {
     pub fn open(local: Local, committer: Committer, me: NodeId) -> Result<(Self, Keeper), StoreError> {
         let state = facts::find(&local, me)?;
         let (asks, inbox) = mpsc::channel(64);
-        let shared = Arc::new(Shared { me, slot: ArcSwapOption::empty(), seen: watch::Sender::new(None) });
+        let shared = Arc::new(Shared {
+            me,
+            slot: ArcSwapOption::empty(),
+            seen: watch::Sender::new(None),
+            begun: Begun::default(),
+        });
         let (open, current) = mpsc::channel(1);
         let keeper = Keeper {
             state,

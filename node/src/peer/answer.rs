@@ -3,7 +3,7 @@
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
     FetchManyReply, FetchReply, HelloReply, LayoutReply, ListPartitionReply, MerkleChildrenReply,
-    MerkleRootsReply, StoreManyReply, StoreReply,
+    MerkleRootsReply, ReapBarrierReply, ReapKeysReply, ReapVotes, StoreManyReply, StoreReply,
 };
 
 /// One kind of answer.
@@ -40,4 +40,7 @@ answers! {
     StoreMany(StoreManyReply),
     Layout(LayoutReply),
     ListPartition(ListPartitionReply),
+    ReapVotes(ReapVotes),
+    ReapBarrier(ReapBarrierReply),
+    ReapKeys(ReapKeysReply),
 }

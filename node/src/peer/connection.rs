@@ -1,6 +1,7 @@
 //! The caller's side of one stream: requests go up, answers come down, many to a frame.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dynamo_proto::v1::request::Op;
@@ -68,6 +69,8 @@ pub(super) struct Connection {
     node: NodeId,
     outbox: Outbox<Outgoing>,
     pending: Arc<Pending>,
+    /// The peer's number for this stream; set when it has greeted.
+    stream: AtomicU64,
     wire: Arc<dyn Wire>,
 }
 
@@ -97,6 +100,7 @@ impl Connection {
             node: member.node_id,
             outbox: Outbox::new(bounds),
             pending: Arc::default(),
+            stream: AtomicU64::new(0),
             wire: Arc::clone(&wire),
         });
         let mut greeting =
@@ -114,15 +118,26 @@ impl Connection {
             () = tokio::time::sleep_until(until) => return Err(Broken::Silent),
         };
         match body {
-            Some(Body::Hello(hello)) => Ok(Greeted { connection, hello, answers }),
+            Some(Body::Hello(hello)) => {
+                connection.stream.store(hello.stream, Ordering::Release);
+                Ok(Greeted { connection, hello, answers })
+            }
             Some(Body::Refused(refusal)) => Err(Broken::Strange(refusal.message)),
             Some(_) => Err(Broken::Strange("an answer to something else".to_owned())),
             None => Err(Broken::Ended),
         }
     }
 
-    /// Asks, and waits for the answer.
-    pub(super) async fn ask(&self, op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
+    /// Asks, and waits for the answer. What is asked earlier is sent earlier.
+    pub(super) async fn ask(
+        &self,
+        mut op: Op,
+        stamp: SenderStamp,
+        within: Duration,
+    ) -> Result<Body, PeerError> {
+        if let Op::ReapBarrier(barrier) = &mut op {
+            barrier.stream = self.stream.load(Ordering::Acquire);
+        }
         let until = Instant::now() + within;
         let mut waiting = self.pending.open(OPEN).ok_or(PeerError::Overloaded(self.node))?;
         self.send(waiting.id, op, Some(stamp), until)?;
@@ -233,8 +248,11 @@ fn weight(op: &Op) -> usize {
         Op::ForwardGet(get) => get.encoded_len(),
         Op::ForwardDelete(delete) => delete.encoded_len(),
         Op::ListPartition(list) => list.encoded_len(),
+        Op::ReapLook(look) => look.encoded_len(),
+        Op::ReapFinish(finish) => finish.encoded_len(),
+        Op::ReapKeys(keys) => keys.encoded_len(),
         Op::Hello(hello) => hello.encoded_len(),
-        Op::Layout(_) => 0,
+        Op::Layout(_) | Op::ReapBarrier(_) => 0,
     };
     bytes
 }

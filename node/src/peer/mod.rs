@@ -9,7 +9,7 @@
 //! | [`voice`] | what this node says of itself with every frame |
 //! | [`pool`], `link`, `connection` | the caller's side: to all members, to one of them, one stream |
 //! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
-//! | [`serve`] | the called side of one stream |
+//! | [`serve`], [`streams`] | the called side of one stream; which of a member's streams counts |
 //! | [`outbox`], `pending` | what waits to be sent, within bounds; whose answers are waited for |
 
 pub mod answer;
@@ -22,6 +22,7 @@ pub mod outbox;
 mod pending;
 pub mod pool;
 pub mod serve;
+pub mod streams;
 pub mod transport;
 pub mod voice;
 pub mod wire;
@@ -34,6 +35,7 @@ pub use network::{Network, PullStream, ask};
 pub use outbox::Bounds;
 pub use pool::{Dialling, Peers};
 pub use serve::{Handler, exchange};
+pub use streams::Streams;
 pub use transport::{ConnectError, Downward, Transport, Upward, Wire};
 pub use voice::Voice;
 pub use wire::Sender;

@@ -51,11 +51,11 @@ pub use keys::{DataKey, HintKey, KeyError, MetaKey};
 pub use local::{Hint, HintCount, Local, Scan};
 pub use memory::MemoryStore;
 pub use op::{
-    AddHint, DropHints, Dropped, JoinCluster, LayoutChange, Listed, Mark, Merge, MergeMany, Merged, MoveHint,
-    NewActor, Operation, Purge, Purged, Put, PutMeta, Reap, Rebuild, RemoveHint, StandIn, Testify, Testimony,
-    Written,
+    AddHint, DropHints, Dropped, IndexPassing, JoinCluster, LayoutChange, Listed, Mark, Merge, MergeMany,
+    Merged, MoveHint, NewActor, Operation, Purge, Purged, Put, PutMeta, Reap, Rebuild, RemoveHint, StandIn,
+    Testify, Testimony, Written,
 };
-pub use passing::Passed;
+pub use passing::{Passed, PassedKeys};
 pub use queue::QueueLimits;
 pub use rows::{PeerMark, Summary};
 

@@ -50,6 +50,12 @@ impl Batch<'_> {
 }
 
 impl Local {
+    /// Whether there is any key here whose every version is past, or will be.
+    pub fn anything_passes(&self) -> Result<bool, StoreError> {
+        let any = self.read().range(Space::Passing, Bound::Unbounded, Bound::Unbounded, Limit::rows(1))?;
+        Ok(!any.is_empty())
+    }
+
     /// Keys of a partition whose every version is past at this wall clock, after a position; no more than `limit` keys,
     /// those that are not past yet included.
     pub fn passed(

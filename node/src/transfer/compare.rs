@@ -74,6 +74,8 @@ pub async fn compare_from(
     direction: Direction,
     pace: &Pace,
 ) -> Result<Compared, ExchangeError> {
+    // States are read outside of the guards below, and sent under them.
+    let _begun = exchange.layouts.begin(Some(partition));
     let local = exchange.local.clone();
     let summary = blocking(move || local.summary(partition).map_err(ExchangeError::from)).await?;
     if !summary.held {

@@ -63,6 +63,7 @@ pub async fn pull(
     pace: &Pace,
     progress: &Progress,
 ) -> Result<(), ExchangeError> {
+    let _begun = exchange.layouts.begin(Some(partition));
     let request = {
         let entered = exchange.enter(id)?;
         let after = match &copied.pull {

@@ -9,12 +9,14 @@
 //! | [`Purge`] | keys go with their partition |
 //! | [`Testify`], [`Reap`] | keys go because their deletes have reached everybody |
 //! | [`PutMeta`], [`Mark`], [`NewActor`], [`JoinCluster`] | small facts |
+//! | [`IndexPassing`] | an earlier release has noted nothing of what passes |
 //! | [`Rebuild`] | a Merkle tree is in doubt |
 
 use super::batch::Batch;
 use super::error::OpError;
 
 mod hint;
+mod index;
 mod layout;
 mod merge;
 mod meta;
@@ -24,6 +26,7 @@ mod reap;
 
 pub(crate) use hint::hints_of;
 pub use hint::{AddHint, DropHints, Dropped, MoveHint, RemoveHint, StandIn};
+pub use index::IndexPassing;
 pub use layout::{LayoutChange, Rebuild};
 pub use merge::{Merge, MergeMany, Merged};
 pub use meta::{JoinCluster, Mark, NewActor, PutMeta};

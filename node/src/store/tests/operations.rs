@@ -310,6 +310,28 @@ fn what_passes_is_listed_in_order_and_by_the_clock_that_asks() {
 }
 
 #[test]
+fn what_an_earlier_release_stored_is_noted_once() {
+    let bench = Bench::new();
+    for key in ["a", "b", "c"] {
+        bench.run(&Put { value: None, ..blind(key, "") }).unwrap();
+    }
+    bench.run(&blind("d", "lasts")).unwrap();
+    let noted = all(&bench.store, Space::Passing);
+    let rows = noted.iter().map(|(key, _)| (Space::Passing, key.clone(), None)).collect();
+    bench.store.write(WriteBatch { rows, reserve: false }).unwrap();
+
+    let (mut after, mut turns) = (None, 0);
+    while bench.local.meta(IndexPassing::DONE).unwrap().is_none() {
+        let mut batch = Batch::new(&bench.store, Limits::default()).unwrap();
+        after = batch.apply(&IndexPassing { after, limit: 2 }).unwrap();
+        bench.store.write(batch.finish().unwrap()).unwrap();
+        turns += 1;
+    }
+    assert_eq!((turns, all(&bench.store, Space::Passing)), (3, noted));
+    audit(&bench.store);
+}
+
+#[test]
 fn a_holder_testifies_to_the_listed_state_and_anybody_else_to_nothing_at_all() {
     let bench = Bench::without_layout(Limits::default());
     bench.run(&layout([3])).unwrap();
