@@ -42,6 +42,9 @@ pub mod vote;
 pub mod wire;
 pub mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use metrics::ReapMetrics;
 pub use serve::{Participant, Parts};
 pub use worker::{ReapSettings, Reaper};
