@@ -83,6 +83,27 @@ async fn a_value_reads_as_absent_after_its_time_to_live_and_its_context_still_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deletes_go_from_the_disks_of_real_nodes_and_the_key_can_be_written_anew() {
+    let cluster = Wired::form(3, &["--reap-interval-ms=50"]).await;
+    let [a, b, c] = &cluster.pods[..] else { unreachable!() };
+    for n in 0..20 {
+        let written = a.put(put(&format!("key-{n}"), "v")).await.unwrap();
+        b.kv().delete(delete(&format!("key-{n}"), written.context)).await.unwrap();
+    }
+    eventually("no key is left on any disk", async || {
+        let mut keys = Vec::new();
+        for pod in [a, b, c] {
+            keys.push(pod.status().await.keys);
+        }
+        keys == [0; 3]
+    })
+    .await;
+    assert!(b.get("key-7").await.siblings.is_empty());
+    a.put(PutRequest { w: Some(3), ..put("key-7", "anew") }).await.unwrap();
+    assert_eq!(values(&c.get("key-7").await), ["anew"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_with_its_write_id_makes_no_second_version() {
     let cluster = Wired::form(3, &[]).await;
     let pod = &cluster.pods[0];

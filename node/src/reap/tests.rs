@@ -17,7 +17,7 @@ use crate::hint::testing::{Fabric, Machine, data_key, keys};
 use crate::layout::state::tests::{fresh, member_id};
 use crate::peer::wire::node_id_bytes;
 use crate::peer::{Sender, Streams};
-use crate::store::{Listed, PeerMark, Put};
+use crate::store::{Limit, Listed, PeerMark, Put};
 use crate::version::{ActorId, StateHash};
 
 /// The one that lives.
@@ -59,7 +59,7 @@ impl Survivor {
         for name in &names {
             self.put(name, None).await;
         }
-        let list = self.machine.local.passed(partition, None, 0, 99).unwrap().keys;
+        let list = self.machine.local.passed(partition, None, 0, Limit::rows(99)).unwrap().keys;
         let list = list.into_iter().map(|key| Listed { position: key.position, hash: key.hash });
         (partition, names, list.collect())
     }
@@ -125,7 +125,7 @@ async fn two_rounds_of_one_partition_do_each_other_no_harm() {
     survivor.put(anew, Some("anew")).await;
     assert_eq!(survivor.reap(1, 7, &[0, 1, 2]).await, Ok(1), "only what was still there, and as it was");
     assert!(survivor.machine.has(anew).is_some());
-    assert_eq!(survivor.machine.local.passed(partition, None, 0, 99).unwrap().keys, []);
+    assert_eq!(survivor.machine.local.passed(partition, None, 0, Limit::rows(99)).unwrap().keys, []);
 }
 
 #[tokio::test]

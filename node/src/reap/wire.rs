@@ -6,7 +6,7 @@ use dynamo_ring::Position;
 use crate::store::Listed;
 use crate::version::StateHash;
 
-/// Keys of one round at most. The commit thread looks each of them up between writes of clients.
+/// Keys of one round at most.
 pub const MOST_KEYS: usize = 256;
 
 /// A list as it travels.

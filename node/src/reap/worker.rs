@@ -15,7 +15,7 @@ use super::serve::Participant;
 use super::wire::MOST_KEYS;
 use crate::entropy::Entropy;
 use crate::layout::Standing;
-use crate::store::{DataKey, IndexPassing, Listed, OpError, PassedKeys, blocking};
+use crate::store::{DataKey, IndexPassing, Limit, Listed, OpError, PassedKeys, blocking};
 use crate::transfer::purge::submit;
 use crate::worker::{Turn, Worker};
 
@@ -24,6 +24,10 @@ pub const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Keys of an earlier release that are looked at at a time.
 const INDEXED: usize = 512;
+
+/// What one list may amount to. The commit thread of every member reads and hashes these states between writes of
+/// clients.
+const LIST: Limit = Limit { rows: MOST_KEYS, bytes: 4 << 20 };
 
 /// When rounds are begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +131,7 @@ impl Reaper {
     ) -> Result<(), OpError> {
         let parts = self.participant.parts();
         let (local, now_ms) = (parts.exchange.local.clone(), parts.clock.now_ms());
-        let passed = blocking(move || local.passed(partition, after, now_ms, MOST_KEYS)).await?;
+        let passed = blocking(move || local.passed(partition, after, now_ms, LIST)).await?;
         let PassedKeys { keys, after: more } = passed;
         if more.is_some() {
             self.left.push_front((partition, more));

@@ -56,14 +56,14 @@ impl Local {
         Ok(!any.is_empty())
     }
 
-    /// Keys of a partition whose every version is past at this wall clock, after a position; no more than `limit` keys,
-    /// those that are not past yet included.
+    /// Keys of a partition whose every version is past at this wall clock, after a position, until the keys looked at, or
+    /// the states read, reach the limit.
     pub fn passed(
         &self,
         partition: Partition,
         after: Option<Position>,
         now_ms: u64,
-        limit: usize,
+        limit: Limit,
     ) -> Result<PassedKeys, StoreError> {
         let Some(q) = self.partitions()? else { return Ok(PassedKeys::default()) };
         let (first, end) = DataKey::range(partition, q);
@@ -77,29 +77,26 @@ impl Local {
             .as_ref()
             .map_or_else(|| first.as_ref().map(|first| &first[..]), |next| Bound::Included(&next[..]));
         let end = end.as_ref().map(|end| &end[..]);
-        let rows = self.read().range(Space::Passing, from, end, Limit::rows(limit.max(1)))?;
-        let mut passed = PassedKeys::default();
-        let full = rows.len() >= limit.max(1);
-        for (row, at) in rows {
+        let rows = self.read().range(Space::Passing, from, end, Limit::rows(limit.rows.max(1)))?;
+        let (mut passed, mut bytes) = (PassedKeys::default(), 0);
+        for (at, (row, due)) in rows.into_iter().enumerate() {
             let key = DataKey::from_store(row).map_err(|why| StoreError::corrupt("passing", why))?;
-            if full {
+            if rows::read_number("passing", &due)? <= now_ms
+                && let Some(encoded) = self.read().get(Space::Data, key.as_bytes())?
+            {
+                bytes += encoded.len();
+                let state = State::decode(&encoded).map_err(|why| StoreError::corrupt("state", why))?;
+                let written = state.siblings().iter().map(|sibling| sibling.written_at_ms);
+                passed.keys.push(Passed {
+                    position: key.position(),
+                    hash: StateHash::of(key.user_key(), &encoded),
+                    written_at_ms: written.max().unwrap_or(0),
+                });
+            }
+            if limit.reached(at + 1, bytes) {
                 passed.after = Some(key.position());
+                break;
             }
-            if rows::read_number("passing", &at)? > now_ms {
-                continue;
-            }
-            let Some(encoded) = self.read().get(Space::Data, key.as_bytes())? else { continue };
-            let state = State::decode(&encoded).map_err(|why| StoreError::corrupt("state", why))?;
-            passed.keys.push(Passed {
-                position: key.position(),
-                hash: StateHash::of(key.user_key(), &encoded),
-                written_at_ms: state
-                    .siblings()
-                    .iter()
-                    .map(|sibling| sibling.written_at_ms)
-                    .max()
-                    .unwrap_or(0),
-            });
         }
         Ok(passed)
     }

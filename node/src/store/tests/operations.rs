@@ -293,7 +293,7 @@ fn what_passes_is_listed_in_order_and_by_the_clock_that_asks() {
     let passed = |now| {
         let (mut keys, mut after) = (Vec::new(), None);
         loop {
-            let some = bench.local.passed(Partition(3), after, now, 2).unwrap();
+            let some = bench.local.passed(Partition(3), after, now, Limit::rows(2)).unwrap();
             keys.extend(some.keys.iter().map(|key| Listed { position: key.position, hash: key.hash }));
             after = some.after;
             if after.is_none() {
@@ -307,6 +307,8 @@ fn what_passes_is_listed_in_order_and_by_the_clock_that_asks() {
     expected.push(listed(&bench, &key_in(3, 7)));
     expected.sort();
     assert_eq!(passed(50), expected);
+    let some = bench.local.passed(Partition(3), None, 50, Limit::bytes(1)).unwrap();
+    assert_eq!((some.keys.len(), some.after), (1, Some(expected[0].position)), "a large state is read alone");
 }
 
 #[test]
