@@ -20,8 +20,9 @@ use super::admission::{Admission, refusal};
 use super::requests::{Failed, Requests};
 use super::{deadline, errors};
 use crate::clock::Clock;
-use crate::coordinate::CoordinateError;
 use crate::coordinate::outlines::{self, PageOf};
+use crate::coordinate::read::Part;
+use crate::coordinate::{CoordinateError, copy};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
 use crate::peer::wire::{self, node_id};
@@ -216,14 +217,14 @@ impl ReplicaParts {
     }
 
     async fn fetch(&self, entered: &Entered, request: FetchRequest) -> Result<FetchReply, Refusal> {
-        let FetchRequest { key, stand_in } = request;
+        let FetchRequest { key, stand_in, digest } = request;
         let partition = Position::of(&key).partition(entered.record.stable().partitions());
         if !stand_in && !entered.holds(partition) {
             return Err(not_held(partition));
         }
-        let local = self.local.clone();
-        let state = blocking(move || local.encoded(&key)).await.map_err(|why| storage(&why))?;
-        Ok(FetchReply { state: state.unwrap_or_default() })
+        let (local, part) = (self.local.clone(), if digest { Part::Digest } else { Part::Whole });
+        let read = move || Ok(copy::reply(&key, local.encoded(&key)?.unwrap_or_default(), part));
+        blocking(read).await.map_err(|why: OpError| storage(&why))
     }
 
     /// A client's request that a member forwards. If nothing was done, the member may ask another.

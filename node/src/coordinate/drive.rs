@@ -10,8 +10,10 @@ use dynamo_ring::fence::SenderStamp;
 use dynamo_ring::{NodeId, Partition, Position};
 use tokio::time::{Instant, timeout_at};
 
+use super::copy::Copied;
 use super::error::CoordinateError;
 use super::metrics::CoordinateMetrics;
+use super::read::Part;
 use super::remembered::Remembered;
 use crate::clock::Clock;
 use crate::layout::{Entered, Layouts};
@@ -140,28 +142,41 @@ impl Coordinator {
         ticket.durable().await.map(drop)
     }
 
-    /// What a member has of a key, encoded; empty if nothing.
+    /// What a member tells of its copy of a key. This node's own is always whole: it costs nothing to send.
     pub(super) async fn fetch_at(
         &self,
         node: NodeId,
         stand_in: bool,
+        part: Part,
         key: &Bytes,
         stamp: SenderStamp,
         within: Duration,
-    ) -> Result<Bytes, Missed> {
+    ) -> Result<Copied, Missed> {
         if node == self.me() {
-            let found = self.fetch_here(key.clone()).await;
-            return found.map(Option::unwrap_or_default).map_err(|why| {
+            return self.copy_here(key.clone()).await.map_err(|why| {
                 tracing::warn!(%why, "the own store cannot be read");
                 Missed::Failed
             });
         }
-        let op = Op::Fetch(FetchRequest { key: key.clone(), stand_in });
+        let op = Op::Fetch(FetchRequest { key: key.clone(), stand_in, digest: part == Part::Digest });
         let until = Instant::now() + within;
         match ask::<FetchReply>(&*self.parts.network, node, op, stamp, within).await {
-            Ok(reply) => Ok(reply.state),
+            // What makes no sense is no answer.
+            Ok(reply) => Copied::from_reply(key, reply, part).map_err(|why| {
+                tracing::warn!(%node, %why, "a member's copy cannot be taken");
+                Missed::Failed
+            }),
             Err(why) => Err(self.missed(node, &why, stamp, until).await),
         }
+    }
+
+    async fn copy_here(&self, key: Bytes) -> Result<Copied, OpError> {
+        let local = self.parts.local.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let encoded = local.encoded(&key)?.unwrap_or_default();
+            Ok(Copied::whole(&key, encoded))
+        });
+        read.await.unwrap_or(Err(OpError::Stopped))
     }
 
     /// What this node has of a key, encoded.

@@ -10,25 +10,25 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
+use super::copy::Copied;
 use super::drive::{Coordinator, Missed, Parcel, wanted};
 use super::error::CoordinateError;
-use super::metrics::End;
+use super::metrics::{Digest, End};
 use super::order::{ReadAnswer, ReadOrder};
-use super::read::{Effect, Event, Outcome, Read};
+use super::read::{Effect, Event, Outcome, Part, Read};
 use super::targets::ReadTargets;
 use crate::layout::Entered;
 use crate::limits::Pass;
-use crate::version::State;
+use crate::version::{State, StateHash};
 
 /// How long a repair behind the answer may take.
 const REPAIR: Duration = Duration::from_secs(2);
 
-/// What one member answered.
+/// What one member has told so far.
 struct Found {
     node: NodeId,
     stand_in: bool,
-    /// Empty if it knows nothing of the key.
-    encoded: Bytes,
+    copy: Copied,
 }
 
 /// How one round under one layout ended.
@@ -50,6 +50,7 @@ impl Coordinator {
                 Round::Superseded => self.parts.metrics.restarted(),
                 Round::Answered(outcome, found) => {
                     self.parts.metrics.read_ended(end_of(outcome));
+                    self.parts.metrics.digests(Digest::Match, outcome.matched);
                     let partial = order.allow_partial && outcome.answered > 0;
                     if !outcome.enough && !partial {
                         let answered = outcome.answered;
@@ -78,7 +79,7 @@ impl Coordinator {
         let up = |node: NodeId| self.parts.network.is_up(node);
         let until = order.terms.until;
         let (mut read, mut effects) = Read::start(targets, self.me(), r, order.terms.strict, up);
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         let mut open: FuturesUnordered<BoxFuture<'_, (NodeId, Result<Found, Missed>)>> =
             FuturesUnordered::new();
         let mut hedge: Option<Instant> = None;
@@ -86,8 +87,11 @@ impl Coordinator {
         loop {
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Ask { node, stand_in } => {
-                        open.push(self.fetch(node, stand_in, &order.key, stamp, until).boxed());
+                    Effect::Ask { node, stand_in, part } => {
+                        if found.iter().any(|one| one.node == node) {
+                            self.parts.metrics.digests(Digest::Mismatch, 1);
+                        }
+                        open.push(self.fetch(node, stand_in, part, &order.key, stamp, until).boxed());
                     }
                     Effect::ArmHedge => hedge = Some(Instant::now() + self.parts.patience.hedge),
                     Effect::Answer(outcome) => return Round::Answered(outcome, found),
@@ -96,15 +100,17 @@ impl Coordinator {
             let event = tokio::select! {
                 Some((node, fetched)) = open.next() => match fetched {
                     Ok(one) => {
+                        let told = one.copy.told;
+                        // The whole state takes the place of its hash.
+                        found.retain(|earlier| earlier.node != node);
                         found.push(one);
-                        Event::Found(node)
+                        Event::Found(node, told)
                     }
                     Err(Missed::Failed) => Event::Failed(node),
                     Err(Missed::Superseded) => return Round::Superseded,
                 },
                 () = due(hedge) => {
                     hedge = None;
-                    self.parts.metrics.hedged();
                     Event::HedgeDue
                 }
                 () = due(handoff) => {
@@ -114,6 +120,9 @@ impl Coordinator {
                 () = sleep_until(until) => Event::DeadlineDue,
             };
             effects = read.on(event, up);
+            if event == Event::HedgeDue && effects.iter().any(|effect| matches!(effect, Effect::Ask { .. })) {
+                self.parts.metrics.hedged();
+            }
         }
     }
 
@@ -121,17 +130,14 @@ impl Coordinator {
         &self,
         node: NodeId,
         stand_in: bool,
+        part: Part,
         key: &Bytes,
         stamp: SenderStamp,
         until: Instant,
     ) -> (NodeId, Result<Found, Missed>) {
         let within = until.saturating_duration_since(Instant::now());
-        let encoded = match self.fetch_at(node, stand_in, key, stamp, within).await {
-            // What makes no sense is no answer.
-            Ok(encoded) if !encoded.is_empty() && State::decode(&encoded).is_err() => Err(Missed::Failed),
-            fetched => fetched,
-        };
-        (node, encoded.map(|encoded| Found { node, stand_in, encoded }))
+        let copy = self.fetch_at(node, stand_in, part, key, stamp, within).await;
+        (node, copy.map(|copy| Found { node, stand_in, copy }))
     }
 
     /// Brings what was found together to those who lacked some of it, behind the answer.
@@ -144,16 +150,15 @@ impl Coordinator {
         found: &[Found],
         others: Vec<NodeId>,
     ) {
-        if state.is_empty() {
+        let agree = found.windows(2).all(|pair| pair[0].copy.hash() == pair[1].copy.hash());
+        if state.is_empty() || agree {
             return;
         }
         let encoded = state.encode();
+        let hash = Some(StateHash::of(&key, &encoded));
         // A stand-in keeps what it has for its hints; it is not its place to hold the key.
-        let is_stale = |one: &&Found| !one.stand_in && one.encoded != encoded;
+        let is_stale = |one: &&Found| !one.stand_in && one.copy.hash() != hash;
         let mut stale: Vec<NodeId> = found.iter().filter(is_stale).map(|one| one.node).collect();
-        if stale.is_empty() && found.iter().all(|one| one.encoded == encoded) {
-            return;
-        }
         // Those who hold the key in the other layout only were not asked.
         stale.extend(others);
         self.parts.metrics.repaired(stale.len());
@@ -174,13 +179,13 @@ impl Coordinator {
 fn merged(found: &[Found]) -> Result<State, CoordinateError> {
     let mut state = State::new();
     let mut last: Option<&Bytes> = None;
-    for one in found.iter().filter(|one| !one.encoded.is_empty()) {
+    // A hash brings nothing that a state found whole does not, or it does not count.
+    for encoded in found.iter().map(|one| &one.copy.encoded).filter(|encoded| !encoded.is_empty()) {
         // Replicas mostly agree, and equal states are equal bytes.
-        if last != Some(&one.encoded) {
-            let theirs =
-                State::decode(&one.encoded).map_err(|why| CoordinateError::Fault(why.to_string()))?;
+        if last != Some(encoded) {
+            let theirs = State::decode(encoded).map_err(|why| CoordinateError::Fault(why.to_string()))?;
             state = state.merge(&theirs);
-            last = Some(&one.encoded);
+            last = Some(encoded);
         }
     }
     Ok(state)

@@ -13,7 +13,7 @@ use super::drive::{Coordinator, Missed, wanted};
 use super::error::CoordinateError;
 use super::get::due;
 use super::outlines::{self, Page, PageOf};
-use super::read::{Effect, Event, Outcome, Read};
+use super::read::{Effect, Event, Outcome, Read, Told};
 use super::targets::ReadTargets;
 use crate::layout::Entered;
 use crate::peer::ask;
@@ -102,7 +102,8 @@ impl Coordinator {
                 Some((node, page)) = open.next() => match page {
                     Ok(page) => {
                         pages.push(page);
-                        Event::Found(node)
+                        // Every page comes whole, so no hash waits for this one.
+                        Event::Found(node, Told::Whole(None))
                     }
                     Err(Missed::Failed) => Event::Failed(node),
                     Err(Missed::Superseded) => return Round::Superseded,

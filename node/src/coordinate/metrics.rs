@@ -28,6 +28,20 @@ struct Ended {
     end: End,
 }
 
+/// What became of a hash that a member told in the place of its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Digest {
+    /// It was that of a state found whole.
+    Match,
+    /// No state found had it, or none had come, so that member's state was asked for too.
+    Mismatch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Compared {
+    outcome: Digest,
+}
+
 /// The counters of this room.
 #[derive(Debug, Clone, Default)]
 pub struct CoordinateMetrics {
@@ -37,6 +51,7 @@ pub struct CoordinateMetrics {
     handed_off: Counter,
     hinted: Counter,
     hedged: Counter,
+    digests: Family<Compared, Counter>,
     repaired: Counter,
 }
 
@@ -44,13 +59,16 @@ impl CoordinateMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let Self { ended, forwarded, restarted, handed_off, hinted, hedged, repaired } = metrics.clone();
+        let Self { ended, forwarded, restarted, handed_off, hinted, hedged, digests, repaired } =
+            metrics.clone();
         registry.register("quorums", "Requests coordinated here, by how their quorum came out", ended);
         registry.register("forwarded_writes", "Writes handed to a member that holds the key", forwarded);
         registry.register("restarted_requests", "Requests made again because the layout passed", restarted);
         registry.register("handoffs", "Copies sent to stand-ins with a hint", handed_off);
         registry.register("local_hints", "Hints that the coordinator keeps itself", hinted);
         registry.register("hedged_reads", "Reads that asked one more member for one that was slow", hedged);
+        let help = "Hashes told by members in the place of states, by whether a state found whole had them";
+        registry.register("read_digests", help, digests);
         registry.register("read_repairs", "Copies sent to stale members behind a read", repaired);
         metrics
     }
@@ -81,6 +99,13 @@ impl CoordinateMetrics {
 
     pub(super) fn hedged(&self) {
         self.hedged.inc();
+    }
+
+    pub(super) fn digests(&self, outcome: Digest, count: usize) {
+        if count > 0 {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.digests.get_or_create(&Compared { outcome }).inc_by(count);
+        }
     }
 
     pub(super) fn repaired(&self, copies: usize) {

@@ -14,9 +14,11 @@
 //! | [`remembered`] | write ids of the last minutes, whose versions may have gone meanwhile |
 //! | `put`, `forward`, `get`, [`list`] | the drivers: from an order to its answer, and what goes on behind it |
 //! | [`outlines`] | pages of keys, and how those of several members are merged |
+//! | [`copy`] | what a member tells of its copy: the whole state, or its hash |
 //! | [`drive`] | what the drivers share: one copy of a key stored or fetched |
 //! | [`metrics`] | what is counted |
 
+pub mod copy;
 pub mod drive;
 pub mod error;
 mod forward;

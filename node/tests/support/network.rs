@@ -1,11 +1,13 @@
 //! A network of direct calls. What a node answers is what the Replica service answers: membership, fence, guard, store.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dynamo_node::coordinate::copy;
+use dynamo_node::coordinate::read::Part;
 use dynamo_node::layout::Entered;
 use dynamo_node::peer::wire;
 use dynamo_node::peer::{Network, PeerError, PullStream, Refused};
@@ -15,11 +17,12 @@ use dynamo_node::version::{ActorId, State};
 use dynamo_proto::v1::refusal::Reason;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{Entry, FetchReply, PullRequest, Refusal, StoreManyReply, StoreReply};
+use dynamo_proto::v1::{Entry, PullRequest, Refusal, Request, Response, StoreManyReply, StoreReply};
 use dynamo_ring::NodeId;
 use dynamo_ring::fence::{SenderStamp, Verdict, judge};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use prost::Message;
 use tokio::sync::watch;
 
 use super::node::Running;
@@ -31,6 +34,8 @@ pub(crate) struct Switchboard {
     processes: AtomicU64,
     /// Every pull that was asked for: by whom, of whom, what.
     pub(crate) pulls: Mutex<Vec<(NodeId, NodeId, PullRequest)>>,
+    /// Bytes of all requests and answers between nodes, pulls apart.
+    pub(crate) carried: AtomicUsize,
 }
 
 impl Default for Switchboard {
@@ -40,6 +45,7 @@ impl Default for Switchboard {
             up: watch::Sender::new(0),
             processes: AtomicU64::new(0),
             pulls: Mutex::default(),
+            carried: AtomicUsize::new(0),
         }
     }
 }
@@ -85,9 +91,20 @@ impl Wire {
         board.get(node)
     }
 
+    fn carry(&self, bytes: usize) {
+        if let Some(board) = self.board.upgrade() {
+            board.carried.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     async fn ask(&self, to: NodeId, op: Op, stamp: SenderStamp) -> Result<Body, PeerError> {
         let Some(target) = self.reach(to) else { return Err(PeerError::Down(to)) };
-        let body = serve_op(&target, self, stamp, op).await;
+        let request = Request { op: Some(op), ..Request::default() };
+        self.carry(request.encoded_len());
+        let Some(op) = request.op else { return Err(PeerError::Down(to)) };
+        let response = Response { result: Some(serve_op(&target, self, stamp, op).await) };
+        self.carry(response.encoded_len());
+        let Some(body) = response.result else { return Err(PeerError::Lost(to)) };
         // The answer is lost if either has gone meanwhile.
         drop(target);
         let me = self.reach(self.me).filter(|_| self.reach(to).is_some()).ok_or(PeerError::Lost(to))?;
@@ -183,7 +200,8 @@ async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
         }
         Op::Fetch(request) => {
             let state = node.local.encoded(&request.key).unwrap().unwrap_or_default();
-            Body::Fetch(FetchReply { state })
+            let part = if request.digest { Part::Digest } else { Part::Whole };
+            Body::Fetch(copy::reply(&request.key, state, part))
         }
         Op::MerkleRoots(request) => {
             answered(serve::merkle_roots(&node.local, &request).map(Body::MerkleRoots))
