@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 export KEYS ?= 100000
 export VALUE_BYTES ?= 1024
 export KEEP ?= 1
+SEEDS ?= 1000
+FROM ?= 1
+HISTORY ?=
 
 .PHONY: help
 help: ## this list
@@ -49,6 +52,10 @@ lint: setup
 .PHONY: unit
 unit: build ## unit and property tests, and the local cluster of real processes
 	cargo test --locked --workspace
+
+.PHONY: soak
+soak: build ## more seeds of the simulation (SEEDS=, FROM=; HISTORY=1 prints what happened)
+	target/debug/soak --seeds $(SEEDS) --from $(FROM) $(if $(HISTORY),--history)
 
 .PHONY: licences
 licences: setup

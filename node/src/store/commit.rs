@@ -203,6 +203,11 @@ impl Committer {
         self.shared.fatal.subscribe()
     }
 
+    /// Waits until something waits to be written; false once nothing will come any more. For whoever turns the [`Pump`].
+    pub async fn filled(&self) -> bool {
+        self.shared.queue.filled().await
+    }
+
     /// Operations and bytes that wait.
     pub fn depth(&self) -> (usize, usize) {
         self.shared.queue.depth()
@@ -259,11 +264,6 @@ impl Pump {
         let any = !jobs.is_empty();
         self.write_jobs(jobs);
         any
-    }
-
-    /// Waits until something waits to be written; false once nothing will come any more.
-    pub async fn filled(&self) -> bool {
-        self.shared.queue.filled().await
     }
 
     /// Takes nothing more from now on; what waits can still be written.

@@ -1,0 +1,131 @@
+//! What goes wrong, and when: one fault after another, several at a time, as the seed has it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::chance::Chance;
+use crate::run::Log;
+use crate::world::World;
+
+/// What may go wrong.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Crash,
+    Stop,
+    CutOneWay,
+    CutBothWays,
+    Isolate,
+    Pause,
+    FullDisk,
+    FailedSync,
+    Skew,
+}
+
+const FAULTS: [Fault; 10] = [
+    Fault::Crash,
+    Fault::Crash,
+    Fault::Stop,
+    Fault::CutOneWay,
+    Fault::CutBothWays,
+    Fault::Isolate,
+    Fault::Pause,
+    Fault::FullDisk,
+    Fault::FailedSync,
+    Fault::Skew,
+];
+
+/// Lets things go wrong for so long.
+pub async fn rage(world: &World, chance: &Chance, log: &Log, long: Duration) {
+    let until = Instant::now() + long;
+    let mut under_way = Vec::new();
+    while Instant::now() < until {
+        sleep(chance.micros(50_000, 900_000)).await;
+        let machine = chance.0.below(world.hosts.len());
+        let Some(fault) = chance.pick(&FAULTS) else { continue };
+        log.note(&format!("{fault:?} at {machine}"));
+        let one = strike(world.clone(), chance.clone(), log.clone(), fault, machine);
+        under_way.push(tokio::spawn(one));
+    }
+    join_all(under_way).await;
+}
+
+/// Everything is well again: no cut, no pause, every disk has room, every machine runs.
+pub async fn heal(world: &World, log: &Log) {
+    world.net.mend();
+    for host in world.hosts.iter() {
+        let mut host = host.lock().await;
+        world.net.pause(host.machine, false);
+        host.disk.set_full(false);
+        host.clock.skew(0);
+        if host.has_failed() {
+            host.crash().await;
+        }
+        if host.engine().is_none()
+            && let Err(why) = host.start().await
+        {
+            log.note(&format!("machine {} does not start: {why}", host.machine));
+        }
+    }
+}
+
+async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: usize) {
+    let net = &world.net;
+    let long = chance.micros(20_000, 3_000_000);
+    let Some(host) = world.hosts.get(machine) else { return };
+    match fault {
+        Fault::Crash | Fault::Stop | Fault::FailedSync => {
+            // One that is just being started or stopped is left alone.
+            let Ok(mut host) = host.try_lock() else { return };
+            match fault {
+                Fault::Stop => host.stop().await,
+                Fault::FailedSync => {
+                    host.disk.fail_sync_after(chance.0.below(4));
+                    sleep(long / 4).await;
+                    // The process sees it and ends, or ends before it has seen it.
+                    host.crash().await;
+                }
+                _ => host.crash().await,
+            }
+            sleep(long).await;
+            if let Err(why) = host.start().await {
+                log.note(&format!("machine {machine} does not start: {why}"));
+            }
+        }
+        Fault::CutOneWay | Fault::CutBothWays | Fault::Isolate => {
+            let others: Vec<usize> = (0..world.hosts.len()).filter(|other| *other != machine).collect();
+            let others = match fault {
+                Fault::Isolate => others,
+                _ => chance.pick(&others).into_iter().collect(),
+            };
+            for other in others {
+                net.cut(machine, other);
+                if !matches!(fault, Fault::CutOneWay) {
+                    net.cut(other, machine);
+                }
+            }
+            sleep(long).await;
+            net.mend();
+        }
+        Fault::Pause => {
+            net.pause(machine, true);
+            sleep(long).await;
+            net.pause(machine, false);
+        }
+        Fault::FullDisk => {
+            let disk = {
+                let Ok(host) = host.try_lock() else { return };
+                host.disk.clone()
+            };
+            disk.set_full(true);
+            sleep(long).await;
+            disk.set_full(false);
+        }
+        Fault::Skew => {
+            let Ok(host) = host.try_lock() else { return };
+            let off = i64::try_from(chance.0.below(7_200_000)).unwrap_or_default() - 3_600_000;
+            host.clock.skew(off);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! One seed from the beginning to its verdict.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dynamo_checker::{History, Op, OpId, Outcome, Request, Value, check};
+use futures::future::join_all;
+use tokio::runtime::{Builder, RngSeed, UnhandledPanic};
+use tokio::time::Instant;
+
+use crate::chance::Chance;
+use crate::world::World;
+use crate::{clients, nemesis};
+
+/// How much one run does.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Clients at a time.
+    pub clients: usize,
+    /// Requests of each.
+    pub requests: usize,
+    /// Keys that they share.
+    pub keys: usize,
+    /// How long things go wrong.
+    pub rage: Duration,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { clients: 6, requests: 60, keys: 5, rage: Duration::from_secs(5) }
+    }
+}
+
+/// What one seed came to.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The seed.
+    pub seed: u64,
+    /// What was promised and not kept, in words; nothing if all was.
+    pub broken: Vec<String>,
+    /// Everything that clients saw and that went wrong, in order.
+    pub text: String,
+    /// Requests that were answered.
+    pub answered: usize,
+    /// Requests in all.
+    pub requests: usize,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    history: History,
+    text: String,
+    values: Value,
+}
+
+/// The history as it is written. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    begun: Instant,
+    pages: Arc<Mutex<Pages>>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { begun: Instant::now(), pages: Arc::default() }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// A line of what went wrong.
+    pub fn note(&self, what: &str) {
+        let now = self.now();
+        // Writing to a string does not fail.
+        let _ = writeln!(self.pages().text, "{now:>10} {what}");
+    }
+
+    /// A value that no other write carries.
+    pub fn fresh_value(&self) -> Value {
+        let mut pages = self.pages();
+        pages.values += 1;
+        pages.values
+    }
+
+    /// A request begins.
+    pub fn begin(&self, key: u32, request: Request, strict: bool) -> OpId {
+        let begun = self.now();
+        let mut pages = self.pages();
+        let id = pages.history.ops.len();
+        let _ = writeln!(pages.text, "{begun:>10} #{id} key {key} {request:?} strict={strict}");
+        let op =
+            Op { key, request, strict, repeated: false, begun, ended: u64::MAX, outcome: Outcome::Unknown };
+        pages.history.ops.push(op);
+        id
+    }
+
+    /// A request ends.
+    pub fn end(&self, id: OpId, outcome: Outcome, repeated: bool) {
+        let ended = self.now();
+        let mut pages = self.pages();
+        let _ =
+            writeln!(pages.text, "{ended:>10} #{id} {outcome:?}{}", if repeated { " repeated" } else { "" });
+        if let Some(op) = pages.history.ops.get_mut(id) {
+            (op.ended, op.outcome, op.repeated) = (ended, outcome, repeated);
+        }
+    }
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, size: Size) -> Verdict {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().start_paused(true).rng_seed(RngSeed::from_bytes(&seed.to_be_bytes()));
+    builder.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(why) => return failed(seed, format!("no runtime: {why}")),
+    };
+    let simulated =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(simulate(seed, size))));
+    simulated.unwrap_or_else(|_| failed(seed, "a task panicked; the first lines above say where".to_owned()))
+}
+
+fn failed(seed: u64, why: String) -> Verdict {
+    Verdict { seed, broken: vec![why], text: String::new(), answered: 0, requests: 0 }
+}
+
+async fn simulate(seed: u64, size: Size) -> Verdict {
+    let chance = Chance::of(seed);
+    let machines = 3 + chance.0.below(7);
+    let log = Log::new();
+    let world = match World::form(machines, &chance).await {
+        Ok(world) => world,
+        Err(why) => return failed(seed, format!("no cluster: {why}")),
+    };
+    log.note(&format!("{machines} machines"));
+    let requests = (0..size.clients).map(|_| clients::run(&world, &chance, &log, size.keys, size.requests));
+    let ((), _) = tokio::join!(nemesis::rage(&world, &chance, &log, size.rage), join_all(requests));
+    nemesis::heal(&world, &log).await;
+    let apart = world.heal().await;
+    let mut history = std::mem::take(&mut log.pages().history);
+    history.end.disagreements = apart;
+    for key in 0..u32::try_from(size.keys).unwrap_or(u32::MAX) {
+        match clients::read_all(&world, key).await {
+            Ok(values) => {
+                log.note(&format!("key {key} at the end: {values:?}"));
+                history.end.values.insert(key, values);
+            }
+            Err(why) => history.end.disagreements.push(why),
+        }
+    }
+    let answered = history.ops.iter().filter(|op| !matches!(op.outcome, Outcome::Unknown | Outcome::Refused));
+    let (answered, requests) = (answered.count(), history.ops.len());
+    let broken = check(&history).iter().map(ToString::to_string).collect();
+    let text = std::mem::take(&mut log.pages().text);
+    Verdict { seed, broken, text, answered, requests }
+}
