@@ -7,6 +7,7 @@ use std::time::Duration;
 use dynamo_node::api::kv::KvService;
 use dynamo_node::engine::Settings;
 use dynamo_node::merkle::MerkleHash;
+use dynamo_node::reap::ReapSettings;
 use dynamo_node::store::Identity;
 use dynamo_proto::v1::SetLayoutRequest;
 use dynamo_proto::v1::admin_server::Admin;
@@ -25,7 +26,7 @@ pub const QUORUM: Quorum = Quorum { n: 3, r: 2, w: 2 };
 const CLUSTER: ClusterId = ClusterId([7; 16]);
 const PARTITIONS: u32 = 8;
 /// How long the replicas have for becoming alike once everything has healed: many rounds of anti-entropy.
-const HEAL: Duration = Duration::from_secs(120);
+const HEAL: Duration = Duration::from_mins(2);
 
 /// A service, and the news that its process has gone.
 pub type Door = (KvService, watch::Receiver<()>);
@@ -47,7 +48,9 @@ impl World {
     /// When a cluster cannot even be formed: a fault of the simulation, in words.
     pub async fn form(machines: usize, chance: &Chance) -> Result<Self, String> {
         let net = Net::new(chance.clone());
-        let settings = Settings { anti_entropy_interval: Duration::from_secs(1), ..Settings::default() };
+        let reap = ReapSettings { interval: Duration::from_millis(500), ..ReapSettings::default() };
+        let settings =
+            Settings { anti_entropy_interval: Duration::from_secs(1), reap, ..Settings::default() };
         let mut hosts = Vec::new();
         let mut members = Vec::new();
         for machine in 0..machines {
