@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 use tonic::transport::Channel;
-use wire::{Pod, Wired, get, put, shown, values};
+use wire::{Pod, Wired, delete, eventually, get, put, shown, values};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_from_three_to_five_to_three() {
@@ -46,6 +46,55 @@ async fn nothing_acknowledged_is_lost_from_three_to_five_to_three() {
             assert!(values(&found).contains(value), "{key} at {}", pod.name);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lesson_5_what_was_deleted_and_reaped_between_two_changes_of_size_never_comes_back() {
+    let flags = ["--reap-interval-ms=50"];
+    let mut cluster = Wired::form(3, &flags).await;
+    let key = |n: usize| format!("key-{n}");
+    for n in 0..60 {
+        cluster.pods[n % 3].put(put(&key(n), "v")).await.unwrap();
+    }
+    for i in 3..5 {
+        cluster.pods.push(Pod::joining_with(i, &flags).await);
+    }
+    // Some go while their partitions are being moved, and wait; the others go at once.
+    let deleting = delete_all(cluster.pods[1].kv(), (0..20).map(key).collect());
+    drive(&mut cluster, 5).await;
+    deleting.await.unwrap();
+    delete_all(cluster.pods[4].kv(), (20..40).map(key).collect()).await.unwrap();
+    eventually("only what was not deleted is left, three times", async || keys(&cluster).await == 60).await;
+    drive(&mut cluster, 3).await;
+    assert_eq!(keys(&cluster).await, 60);
+    for n in 0..60 {
+        let found = cluster.pods[n % 3].get(&key(n)).await;
+        assert_eq!((values(&found).len(), found.tombstones), (usize::from(n >= 40), 0), "{n}");
+    }
+}
+
+/// Keys on all disks together.
+async fn keys(cluster: &Wired) -> u64 {
+    let mut keys = 0;
+    for pod in &cluster.pods {
+        keys += pod.status().await.keys;
+    }
+    keys
+}
+
+/// Deletes all these keys, however often a change of layout gets in the way.
+fn delete_all(mut kv: KvClient<Channel>, keys: Vec<String>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        for key in keys {
+            loop {
+                let found = kv.get(get(&key)).await.map(tonic::Response::into_inner);
+                let Ok(found) = found else { continue };
+                if kv.delete(delete(&key, found.context)).await.is_ok() {
+                    break;
+                }
+            }
+        }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +214,13 @@ async fn drive(cluster: &mut Wired, count: usize) {
         let next = change::next(&cluster.record, &reports(cluster).await);
         assert!(Instant::now() < until, "stuck at {}: {next:?}", cluster.record.stamp());
         match next {
-            Next::Done => return,
+            Next::Done => {
+                // The stamp does not show that a change has settled; members that stay are told, as the operator does.
+                for pod in &cluster.pods[..count] {
+                    pod.set_layout(&cluster.record).await;
+                }
+                return;
+            }
             Next::Write(record) => cluster.record = *record,
             Next::Tell(nodes) => {
                 for node in nodes {

@@ -128,7 +128,8 @@ impl Connection {
         }
     }
 
-    /// Asks, and waits for the answer. What is asked earlier is sent earlier.
+    /// Asks, and waits for the answer. What is asked earlier is sent earlier, and whole: the barriers of
+    /// [`reap`](crate::reap) rest on it.
     pub(super) async fn ask(
         &self,
         mut op: Op,

@@ -79,6 +79,11 @@ impl Pod {
         Self::new(format!("cart-{ordinal}"), &[]).await
     }
 
+    /// The same, with flags of its own.
+    pub async fn joining_with(ordinal: usize, flags: &[&str]) -> Self {
+        Self::new(format!("cart-{ordinal}"), flags).await
+    }
+
     /// As a layout names it.
     pub fn member(&self) -> Member {
         Member {
