@@ -57,3 +57,8 @@ pub use list::{ListOptions, Listed};
 pub use options::{Options, ReadOptions, WriteOptions};
 pub use statistics::Statistics;
 pub use value::{Context, Sibling, Value, Written};
+
+/// The examples of the guide are compiled along with those here.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client.md")]
+struct Guide;

@@ -90,6 +90,11 @@ async fn a_key_and_its_partition_are_shown_as_they_are_here() {
     assert_eq!(shown.siblings[0].dot, Some(shown.context[0]));
     let partition = Position::of(b"k").partition(cluster.record.stable().partitions());
     assert_eq!(shown.partition, u32::from(partition.0));
+    assert_eq!((&shown.leaf, shown.hash.len(), shown.owed.len()), (&shown.hash, 16, 0));
+    assert!(shown.stored_bytes > 1);
+    let nothing = Request::new(InspectRequest { key: "nothing".into() });
+    let nothing = node.admin.inspect(nothing).await.unwrap().into_inner();
+    assert!(!nothing.found && nothing.leaf.is_empty() && nothing.hash.is_empty());
 
     let request = Request::new(HoldingsRequest { partitions: vec![shown.partition] });
     let holdings = node.admin.holdings(request).await.unwrap().into_inner().holdings;

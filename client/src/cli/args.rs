@@ -112,8 +112,13 @@ pub(crate) enum Command {
     Status,
     /// Who holds what, and what a change of members would move.
     Ring(Ring),
-    /// What each replica of a key holds by itself.
-    Inspect(Inspect),
+    /// The keys, one a line, in no order that means anything.
+    List(List),
+    /// Every key with all its versions, one line of JSON each.
+    Export(Export),
+    /// Where a key lies, whom to ask for it, and what each of them holds by itself.
+    #[command(alias = "inspect")]
+    Explain(Explain),
     /// What became of a node.
     Node(Node),
     /// A cluster of processes on this machine.
@@ -189,7 +194,30 @@ pub(crate) struct Delete {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Inspect {
+pub(crate) struct List {
+    /// Only keys that begin with this.
+    #[arg(long, default_value = "")]
+    pub(crate) prefix: String,
+    /// Only the keys of one partition.
+    #[arg(long)]
+    pub(crate) partition: Option<u16>,
+    /// Keys that are deleted, and not yet reaped, as well.
+    #[arg(long)]
+    pub(crate) deleted: bool,
+    /// No more keys than this.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Only keys that begin with this.
+    #[arg(long, default_value = "")]
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) key: KeyArg,
 }

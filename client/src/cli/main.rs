@@ -2,10 +2,11 @@
 
 mod args;
 mod dev;
+mod explain;
 mod fail;
-mod inspect;
 mod key;
 mod kv;
+mod list;
 mod moves;
 mod node;
 mod remembered;
@@ -31,7 +32,9 @@ async fn main() -> ExitCode {
         Command::Delete(args) => kv::delete(&common, &args).await,
         Command::Status => status::run(&common).await,
         Command::Ring(args) => ring::run(&common, args).await,
-        Command::Inspect(args) => inspect::run(&common, &args).await,
+        Command::List(args) => list::list(&common, &args).await,
+        Command::Export(args) => list::export(&common, &args).await,
+        Command::Explain(args) => explain::run(&common, &args).await,
         Command::Node(args) => node::run(&common, &args),
         Command::Dev(args) => dev::run(args).await,
     };

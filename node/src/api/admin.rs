@@ -9,19 +9,18 @@ use bytes::Bytes;
 use dynamo_proto::v1::admin_server::Admin;
 use dynamo_proto::v1::{
     HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, NodeStatus, RetireReply,
-    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress, VersionInfo,
-    WriterCount,
+    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress,
 };
-use dynamo_ring::{Partition, Partitions, Record, Step};
+use dynamo_ring::{Partition, Record, Step};
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
+use super::inspect::Found;
 use crate::clock::Clock;
 use crate::layout::{Duty, NotRetired, Refusal, Standing};
 use crate::peer::wire::{self, node_id_bytes, stamp_message};
 use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary, blocking};
 use crate::transfer::{Exchange, Progress};
-use crate::version::{Dot, State, StateHash, Writer};
 
 /// How long `SetLayout` waits for older requests to end before it answers DEADLINE_EXCEEDED. Requests end within 10 s of
 /// their own accord, so the second try finds it done.
@@ -158,23 +157,12 @@ impl<C: Clock> Admin for AdminService<C> {
         let key = DataKey::of(&request.into_inner().key)
             .map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
         let standing = self.current();
-        let q = standing.as_deref().map(|standing| standing.record.stable().partitions());
-        let partition = q.map(|q: Partitions| key.position().partition(q));
-        let (local, user_key) = (self.exchange.local.clone(), key.to_user_key());
-        let encoded = blocking(move || local.encoded(&user_key)).await.map_err(|why| storage(&why))?;
-        let state = encoded.as_ref().map(State::decode).transpose();
-        let state = state.map_err(|why| Status::data_loss(why.to_string()))?.unwrap_or_default();
-        Ok(Response::new(InspectReply {
-            found: encoded.is_some(),
-            siblings: state.siblings().iter().map(version).collect(),
-            context: state.context().iter().map(|(writer, counter)| dot(writer, counter)).collect(),
-            partition: partition.map_or(0, |p| p.0.into()),
-            position: Bytes::copy_from_slice(key.position().as_bytes()),
-            held: standing.zip(partition).is_some_and(|(standing, partition)| standing.holds(partition)),
-            hash: encoded
-                .map(|encoded| Bytes::copy_from_slice(&StateHash::of(key.user_key(), &encoded).0))
-                .unwrap_or_default(),
-        }))
+        let (local, wanted) = (self.exchange.local.clone(), key.clone());
+        let found = blocking(move || Found::read(&local, &wanted)).await.map_err(|why| match why {
+            OpError::State(why) => Status::data_loss(why.to_string()),
+            why => storage(&why),
+        })?;
+        Ok(Response::new(found.reply(&key, standing.as_deref())))
     }
 }
 
@@ -260,20 +248,6 @@ fn hand_over(standing: &Standing, hints: u64) -> Option<HandOver> {
     };
     let done = standing.handed_over == Some(standing.record.id());
     Some(HandOver { committed: Some(stamp_message(standing.stamp())), partitions_left, hints_left, done })
-}
-
-fn version(sibling: &crate::version::Sibling) -> VersionInfo {
-    let Dot { writer, counter } = sibling.dot;
-    VersionInfo {
-        dot: Some(dot(writer, counter)),
-        tombstone: sibling.value.is_none(),
-        value: sibling.value.clone().unwrap_or_default(),
-        written_at_ms: sibling.written_at_ms,
-    }
-}
-
-const fn dot(writer: Writer, counter: u64) -> WriterCount {
-    WriterCount { actor: writer.actor.0, birth: writer.birth.0, counter }
 }
 
 fn count(n: usize) -> u32 {

@@ -6,6 +6,7 @@
 //! | [`requests`], [`batch`], [`listing`] | a client's request from the wire to the coordinator and back; many on one stream; keys by the page |
 //! | [`admission`] | whether a member's request is served |
 //! | [`kv`], [`replica`], [`admin`], [`http`] | the services |
+//! | `inspect` | what is here of one key |
 //! | [`errors`], [`record`], [`metrics`] | statuses, the layout record as text, figures |
 
 pub mod admin;
@@ -15,6 +16,7 @@ pub mod deadline;
 pub mod door;
 pub mod errors;
 pub mod http;
+mod inspect;
 pub mod kv;
 pub mod listing;
 pub mod metrics;

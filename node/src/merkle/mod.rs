@@ -24,5 +24,5 @@ mod tests;
 
 pub use compare::{Descent, DescentError, Difference, Question};
 pub use node::{MerkleHash, Node, NodeError, Slot};
-pub use prefix::{Prefix, PrefixError};
+pub use prefix::{DIGITS, Prefix, PrefixError};
 pub use tree::{Nodes, NodesMut, Tree};
