@@ -41,7 +41,7 @@ demo-down: ## take the demo's Kubernetes down
 	scripts/cluster down
 
 .PHONY: test
-test: lint unit licences harness-test e2e ## everything that must pass: format, lints, unit, property, real processes, real Kubernetes
+test: lint unit planted licences harness-test e2e ## everything that must pass: format, lints, unit, property, real processes, real Kubernetes
 
 .PHONY: lint
 lint: setup
@@ -56,6 +56,10 @@ unit: build ## unit and property tests, and the local cluster of real processes
 .PHONY: soak
 soak: build ## more seeds of the simulation (SEEDS=, FROM=; HISTORY=1 prints what happened)
 	target/debug/soak --seeds $(SEEDS) --from $(FROM) $(if $(HISTORY),--history)
+
+.PHONY: planted
+planted: setup ## faults planted in the node, one after another: the simulation has to find each
+	cargo run --locked -q -p dynamo-simulation --features planted --bin planted
 
 .PHONY: licences
 licences: setup

@@ -16,6 +16,7 @@ pub mod merkle;
 pub mod metrics;
 pub mod peer;
 pub mod phase;
+pub mod planted;
 pub mod reap;
 pub mod repair;
 pub mod server;

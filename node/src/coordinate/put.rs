@@ -18,6 +18,7 @@ use super::targets::{Own, Route, WriteTargets, route};
 use super::write::{Effect, Event, Outcome, Write};
 use crate::layout::Entered;
 use crate::limits::Pass;
+use crate::planted::{self, Fault};
 use crate::store::{Merge, OpError, Put, StandIn};
 use crate::version::{Context, Dot, State, WriteId};
 
@@ -134,7 +135,12 @@ impl Coordinator {
         let mut ticket = self.parts.committer.submit(put)?;
         let applied = std::mem::replace(&mut ticket.applied, oneshot::channel().1);
         let applied = async move {
-            let written = applied.await.unwrap_or(Err(OpError::Stopped))?.outcome;
+            let mut written = applied.await.unwrap_or(Err(OpError::Stopped))?.outcome;
+            if planted::is(Fault::LoneSibling) {
+                let rest = written.state.siblings().iter().filter(|sibling| sibling.dot == written.dot);
+                written.state = State::from_parts(written.state.context().clone(), rest.cloned().collect());
+                written.encoded = written.state.encode();
+            }
             Ok((Parcel { key, state: written.state, encoded: written.encoded }, Some(written.dot)))
         };
         Ok(First { applied: applied.boxed(), synced: ticket.synced().boxed() })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::identity::{SetBack, Start, settle};
 use crate::phase::Phase;
+use crate::planted::{self, Fault};
 use crate::store::{NewActor, OpError, SubmitError};
 use crate::version::ActorId;
 
@@ -38,6 +39,7 @@ impl Engine {
                     .await;
             match start {
                 Start::Keep => {}
+                Start::NewActor(_) if planted::is(Fault::KeepActor) => {}
                 Start::NewActor(why) => {
                     let actor = ActorId(self.entropy.draw());
                     tracing::info!(%actor, %why, "goes on under a new actor id");

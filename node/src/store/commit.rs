@@ -19,6 +19,7 @@ use super::op::Operation;
 use super::queue::{Queue, QueueLimits};
 use super::rows::Counters;
 use super::{Read, Space, Store};
+use crate::planted::{self, Fault};
 
 /// What an operation answered, and the batch it is part of.
 #[derive(Debug, Clone)]
@@ -282,7 +283,8 @@ impl Pump {
         let commit = self.shared.last_commit.load(Ordering::Acquire);
         // Batches that changed nothing need no sync: all before them is on disk.
         if commit > self.shared.last_synced.load(Ordering::Acquire) {
-            if let Err(why) = self.store.sync() {
+            let skips = planted::is(Fault::SkipSync);
+            if !skips && let Err(why) = self.store.sync() {
                 let written = std::mem::take(&mut self.written);
                 return self.stop_for_good(&why, written);
             }
@@ -306,6 +308,9 @@ impl Pump {
             Ok(commit) => {
                 self.shared.last_commit.store(commit, Ordering::Release);
                 jobs.retain_mut(|job| job.answer_applied(commit));
+                if planted::is(Fault::AnswerBeforeSync) {
+                    jobs.iter_mut().for_each(|job| job.answer_synced());
+                }
                 self.written.append(&mut jobs);
             }
             Err(why) if why.is_fatal() => {

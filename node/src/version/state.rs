@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::actor::Dot;
 use super::vector::VersionVector;
+use crate::planted::{self, Fault};
 
 /// The client's name for one write, so that a retry of it is known again. 16 random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +152,9 @@ impl State {
                 (None, Some(b)) if !self.context.covers(b.dot) => siblings.push(b.clone()),
                 _ => {}
             }
+        }
+        if planted::is(Fault::DropSibling) {
+            siblings.truncate(1);
         }
         let mut context = self.context.clone();
         context.merge(&other.context);

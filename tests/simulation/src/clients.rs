@@ -86,7 +86,7 @@ impl Client<'_> {
         let strict = self.chance.one_in(2);
         match self.chance.0.below(10) {
             0..=4 => self.get(key, strict).await,
-            5..=8 => self.put(key, strict).await,
+            5..=7 => self.put(key, strict).await,
             _ => self.delete(key, strict).await,
         }
     }

@@ -183,8 +183,8 @@ async fn turn(pump: SharedPump, committer: Committer, net: Net, chance: Chance, 
         }) {
             return;
         }
-        let slow = chance.one_in(40);
-        sleep(chance.micros(200, if slow { 80_000 } else { 4_000 })).await;
+        let longest = if net.is_slow(machine) { 250_000 } else { 4_000 };
+        sleep(chance.micros(200, longest)).await;
         while net.is_paused(machine) {
             sleep(Duration::from_millis(5)).await;
         }

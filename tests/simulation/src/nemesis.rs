@@ -18,12 +18,15 @@ enum Fault {
     CutBothWays,
     Isolate,
     Pause,
+    SlowDisk,
+    Outage,
     FullDisk,
     FailedSync,
     Skew,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 14] = [
+    Fault::Crash,
     Fault::Crash,
     Fault::Crash,
     Fault::Stop,
@@ -31,6 +34,9 @@ const FAULTS: [Fault; 10] = [
     Fault::CutBothWays,
     Fault::Isolate,
     Fault::Pause,
+    Fault::SlowDisk,
+    Fault::SlowDisk,
+    Fault::Outage,
     Fault::FullDisk,
     Fault::FailedSync,
     Fault::Skew,
@@ -57,6 +63,7 @@ pub async fn heal(world: &World, log: &Log) {
     for host in world.hosts.iter() {
         let mut host = host.lock().await;
         world.net.pause(host.machine, false);
+        world.net.slow(host.machine, false);
         host.disk.set_full(false);
         host.clock.skew(0);
         if host.has_failed() {
@@ -112,6 +119,30 @@ async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: u
             net.pause(machine, true);
             sleep(long).await;
             net.pause(machine, false);
+        }
+        Fault::SlowDisk => {
+            net.slow(machine, true);
+            sleep(long).await;
+            net.slow(machine, false);
+        }
+        Fault::Outage => {
+            // The power of all machines at once. One that is just being started or stopped escapes.
+            // The disks are busy when it comes.
+            (0..world.hosts.len()).for_each(|machine| net.slow(machine, true));
+            sleep(long / 8).await;
+            let mut dark = Vec::new();
+            for host in world.hosts.iter() {
+                dark.extend(host.try_lock());
+            }
+            for host in &mut dark {
+                host.crash().await;
+            }
+            (0..world.hosts.len()).for_each(|machine| net.slow(machine, false));
+            sleep(long / 8).await;
+            let back = join_all(dark.iter_mut().map(|host| host.start())).await;
+            for why in back.into_iter().filter_map(Result::err) {
+                log.note(&format!("a machine does not start: {why}"));
+            }
         }
         Fault::FullDisk => {
             let disk = {

@@ -44,6 +44,8 @@ struct State {
     cut: BTreeSet<(usize, usize)>,
     /// Machines that stand still.
     paused: BTreeSet<usize>,
+    /// Machines whose disks are slow.
+    slow: BTreeSet<usize>,
 }
 
 /// The network. Cheap to clone.
@@ -106,10 +108,25 @@ impl Net {
         self.state().paused.contains(&machine)
     }
 
+    /// A machine's disk becomes slow, or quick again.
+    pub fn slow(&self, machine: usize, slow: bool) {
+        if slow {
+            self.state().slow.insert(machine);
+        } else {
+            self.state().slow.remove(&machine);
+        }
+    }
+
+    /// Whether a machine's disk is slow.
+    pub fn is_slow(&self, machine: usize) -> bool {
+        self.state().slow.contains(&machine)
+    }
+
     /// How long the next message takes: mostly well below a millisecond or two, now and then far longer.
     pub(crate) fn delay(&self) -> Duration {
-        match self.chance.0.below(50) {
-            0 => self.chance.micros(5_000, 120_000),
+        match self.chance.0.below(200) {
+            0 => self.chance.micros(100_000, 1_500_000),
+            1..=4 => self.chance.micros(5_000, 120_000),
             _ => self.chance.micros(50, 1_500),
         }
     }
@@ -129,6 +146,11 @@ impl Net {
         let state = self.state();
         let runs = |process: Process| state.up.get(&process.machine).is_some_and(|(up, _)| *up == process);
         !runs(way.from) || !runs(way.to)
+    }
+
+    /// Whether nobody is there any more to whom it leads. What is on its way still arrives when its sender has gone.
+    pub(crate) fn is_deserted(&self, way: Way) -> bool {
+        self.state().up.get(&way.to.machine).is_none_or(|(up, _)| *up != way.to)
     }
 
     /// Waits until one of the two is gone.

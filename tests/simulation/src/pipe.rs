@@ -42,12 +42,12 @@ pub(crate) fn carry<T: Send + 'static>(
             sleep_until(due).await;
             let until = Instant::now() + PATIENCE;
             while !net.is_open(way) {
-                if net.is_broken(way) || Instant::now() > until {
+                if net.is_deserted(way) || Instant::now() > until {
                     return;
                 }
                 sleep(RETRY).await;
             }
-            if give.send(message).await.is_err() {
+            if net.is_deserted(way) || give.send(message).await.is_err() {
                 return;
             }
         }

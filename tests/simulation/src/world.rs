@@ -48,7 +48,7 @@ impl World {
     /// When a cluster cannot even be formed: a fault of the simulation, in words.
     pub async fn form(machines: usize, chance: &Chance) -> Result<Self, String> {
         let net = Net::new(chance.clone());
-        let reap = ReapSettings { interval: Duration::from_millis(500), ..ReapSettings::default() };
+        let reap = ReapSettings { interval: Duration::from_millis(100), ..ReapSettings::default() };
         let settings =
             Settings { anti_entropy_interval: Duration::from_secs(1), reap, ..Settings::default() };
         let mut hosts = Vec::new();

@@ -7,6 +7,7 @@ use super::super::error::OpError;
 use super::super::keys::DataKey;
 use super::super::rows::PeerMark;
 use super::{Operation, StandIn};
+use crate::planted::{self, Fault};
 use crate::version::{State, StateHash};
 
 /// A copy of one key: replication, read repair, a delivered hint.
@@ -110,7 +111,9 @@ impl Batch<'_> {
     /// Admits a key together with the hint that it came with.
     pub(super) fn take_in(&mut self, key: &DataKey, hint: Option<StandIn>) -> Result<(), OpError> {
         self.admit(key, hint)?;
-        if let Some(hint) = hint {
+        if let Some(hint) = hint
+            && !planted::is(Fault::ForgetHint)
+        {
             self.add_hint(key, hint)?;
         }
         Ok(())

@@ -8,7 +8,8 @@ use super::super::keys::DataKey;
 use super::super::rows;
 use super::super::{Read, Space};
 use super::{Operation, StandIn};
-use crate::version::{Dot, Sibling, State, StateHash, VersionVector, WriteId, Writer};
+use crate::planted::{self, Fault};
+use crate::version::{Birth, Dot, Sibling, State, StateHash, VersionVector, WriteId, Writer};
 
 /// This node coordinates a write.
 #[derive(Debug, Clone)]
@@ -105,6 +106,10 @@ impl Batch<'_> {
             if let Some(counter) = stored.counter(writer).max(seen.counter(writer)).checked_add(1) {
                 return Ok(Dot { writer, counter });
             }
+        }
+        if planted::is(Fault::ForgetBirth) {
+            let writer = Writer { actor, birth: Birth(0) };
+            return Ok(Dot { writer, counter: stored.counter(writer).max(seen.counter(writer)) + 1 });
         }
         // Nobody has seen a fresh birth, unless a context was forged.
         let writer = loop {
