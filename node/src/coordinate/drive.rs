@@ -172,7 +172,7 @@ impl Coordinator {
 
     async fn copy_here(&self, key: Bytes) -> Result<Copied, OpError> {
         let local = self.parts.local.clone();
-        let read = tokio::task::spawn_blocking(move || {
+        let read = off_thread(move || {
             let encoded = local.encoded(&key)?.unwrap_or_default();
             Ok(Copied::whole(&key, encoded))
         });

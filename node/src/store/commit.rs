@@ -309,7 +309,9 @@ impl Pump {
                 self.shared.last_commit.store(commit, Ordering::Release);
                 jobs.retain_mut(|job| job.answer_applied(commit));
                 if planted::is(Fault::AnswerBeforeSync) {
-                    jobs.iter_mut().for_each(|job| job.answer_synced());
+                    for job in &mut jobs {
+                        job.answer_synced();
+                    }
                 }
                 self.written.append(&mut jobs);
             }
