@@ -85,6 +85,12 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1 << 20..))]
     pub max_request_bytes: u64,
 
+    /// Bytes of messages above 1 MiB from members that are held at a time: such as come in parts, and such as wait to be
+    /// sent as answers. More are refused at once and tried again; one that is larger comes through alone.
+    #[arg(long, env = "DYNAMO_MAX_LARGE_BYTES", default_value_t = 256 << 20,
+          value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub max_large_bytes: u64,
+
     /// Memory for blocks read from disk, in bytes.
     #[arg(long, env = "DYNAMO_CACHE_BYTES", default_value_t = 64 << 20)]
     pub cache_bytes: u64,
@@ -163,6 +169,7 @@ impl Config {
             request_cap: self.request_cap(),
             patience: self.patience(),
             bounds: Bounds::default(),
+            large_bytes: size(self.max_large_bytes),
             background_bytes_per_second: self.rebalance_max_bytes_per_second,
             anti_entropy_interval: self.anti_entropy_interval(),
             reap: self.reap(),
@@ -195,6 +202,7 @@ mod tests {
         assert_eq!(config.key_limits(), store::Limits::default());
         assert_eq!(config.patience(), Patience::default());
         assert_eq!(config.request_limits(), RequestLimits::default());
+        assert_eq!(config.engine().large_bytes, Settings::default().large_bytes);
         assert_eq!(config.request_cap(), Duration::from_secs(10));
         assert_eq!(config.reap(), ReapSettings::default());
         assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));

@@ -25,6 +25,7 @@ use crate::coordinate::read::Part;
 use crate::coordinate::{CoordinateError, copy};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
+use crate::peer::room::Room;
 use crate::peer::wire::{self, node_id};
 use crate::peer::{Bounds, Handler, Peers, Sender, Streams, Voice, exchange};
 use crate::reap::Participant;
@@ -61,6 +62,8 @@ pub struct ReplicaParts {
     pub clock: Arc<dyn Clock>,
     /// Bounds of what waits to be answered.
     pub bounds: Bounds,
+    /// Room for large messages.
+    pub room: Room,
 }
 
 /// The Replica service. Cheap to clone.
@@ -85,7 +88,14 @@ impl ReplicaService {
         requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
     ) -> BoxStream<'static, Result<Frame, Status>> {
         let parts = &self.0;
-        exchange(Arc::clone(parts), Arc::clone(&parts.voice), requests, parts.streams.clone(), parts.bounds)
+        exchange(
+            Arc::clone(parts),
+            Arc::clone(&parts.voice),
+            requests,
+            parts.streams.clone(),
+            parts.bounds,
+            parts.room.clone(),
+        )
     }
 
     /// The entries of one partition.

@@ -36,6 +36,7 @@ use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
+use crate::peer::room::Room;
 use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
@@ -117,11 +118,13 @@ impl Engine {
         // After the voice has read what was found on disk: the keeper may write.
         let keeper = tokio::spawn(keeper.run());
         let on_hello = greetings::listener(&alarm, voice.found(), committer.clone());
+        let room = Room::new(settings.large_bytes);
         let dialling = Dialling {
             voice: Arc::clone(&voice),
             transport,
             entropy: entropy.clone(),
             bounds: settings.bounds,
+            room: room.clone(),
             on_hello,
         };
         let peers = Peers::start(dialling, layouts.clone());
@@ -141,6 +144,7 @@ impl Engine {
             layouts: layouts.clone(),
             peers: peers.clone(),
             gate: gate.clone(),
+            room: room.clone(),
             life: life.clone(),
             progress: progress.clone(),
         }));
@@ -178,6 +182,7 @@ impl Engine {
             voice: Arc::clone(&voice),
             clock: Arc::clone(&clock),
             bounds: settings.bounds,
+            room: room.clone(),
         });
         let admin = AdminService::new(exchange.clone(), progress.clone(), name, clock);
         Ok(Self {

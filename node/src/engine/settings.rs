@@ -6,6 +6,7 @@ use crate::api::door::Door;
 use crate::coordinate::Patience;
 use crate::limits::RequestLimits;
 use crate::peer::Bounds;
+use crate::peer::room::Room;
 use crate::reap::ReapSettings;
 use crate::repair;
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Bounds of what waits on the stream to each member.
     pub bounds: Bounds,
+    /// Bytes of large messages of members that are held at a time.
+    pub large_bytes: usize,
     /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit.
     pub background_bytes_per_second: u64,
     /// Between two rounds of anti-entropy.
@@ -38,6 +41,7 @@ impl Default for Settings {
             request_cap: Duration::from_secs(10),
             patience: Patience::default(),
             bounds: Bounds::default(),
+            large_bytes: Room::BYTES,
             background_bytes_per_second: 0,
             anti_entropy_interval: repair::INTERVAL,
             reap: ReapSettings::default(),

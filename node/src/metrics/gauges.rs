@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::peer::Peers;
+use crate::peer::room::Room;
 use crate::phase::Life;
 use crate::store::{Committer, Local};
 use crate::transfer::Progress;
@@ -28,6 +29,8 @@ pub struct Gauges {
     pub peers: Peers,
     /// Clients' requests.
     pub gate: Gate,
+    /// Large messages.
+    pub room: Room,
     /// Whether this node is ready.
     pub life: Life,
     /// What is being copied.
@@ -90,7 +93,9 @@ impl Gauges {
         sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
         let (messages, bytes) = self.peers.depth();
         sheet.gauge("peer_queue_messages", "Requests that wait to be sent to members", wide(messages))?;
-        sheet.gauge("peer_queue_bytes", "Bytes that wait to be sent to members", wide(bytes))
+        sheet.gauge("peer_queue_bytes", "Bytes that wait to be sent to members", wide(bytes))?;
+        let help = "Bytes of large messages that come in parts, or wait to be sent as answers";
+        sheet.gauge("large_messages_bytes", help, wide(self.room.held()))
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{Envelope, Frame, HelloReply, HelloRequest, PullRequest, Request, envelope};
+use dynamo_proto::v1::{
+    Envelope, Frame, HelloReply, HelloRequest, Part, PullRequest, Request, Response, envelope,
+};
 use dynamo_ring::fence::SenderStamp;
 use dynamo_ring::{Member, NodeId};
 use futures::{StreamExt, stream};
@@ -14,16 +16,18 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::PeerError;
+use super::lanes::{Bounds, NotTaken, Order};
 use super::network::PullStream;
-use super::outbox::{Bounds, Outbox};
-use super::pending::Pending;
+use super::outbox::{Frames, Outbox, Post};
+use super::parts::{Assembler, Came, PartError};
+use super::pending::{Pending, Unanswered};
+use super::room::Room;
 use super::transport::{ConnectError, Downward, Transport, Upward, Wire};
 use super::voice::Voice;
 use super::wire;
 
-/// The longest frame that is sent or taken. A state above some 60 MiB does not fit: chunks are for a later version of
-/// this protocol; until then the limits of values and siblings keep states well below.
-pub const MAX_FRAME: usize = 64 << 20;
+/// The longest frame that is taken. Those that are sent stay below a third of it: what is larger goes in parts.
+pub const MAX_FRAME: usize = 4 << 20;
 
 /// How long the greeting on a new connection may take.
 const GREET: Duration = Duration::from_secs(2);
@@ -52,6 +56,9 @@ pub(super) enum Broken {
     /// The peer does not greet as a peer does.
     #[error("strange greeting: {0}")]
     Strange(String),
+    /// The parts of an answer do not fit together.
+    #[error(transparent)]
+    Parts(#[from] PartError),
 }
 
 /// A request that waits to be sent.
@@ -67,7 +74,7 @@ struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Connection {
     node: NodeId,
-    outbox: Outbox<Outgoing>,
+    outbox: Arc<Outbox<Outgoing>>,
     pending: Arc<Pending>,
     /// The peer's number for this stream; set when it has greeted.
     stream: AtomicU64,
@@ -85,6 +92,9 @@ pub(super) struct Greeted {
 pub(super) struct Answers {
     connection: Arc<Connection>,
     frames: Downward,
+    /// Large answers that come in parts, and the room that they take.
+    coming: Assembler,
+    room: Room,
 }
 
 impl Connection {
@@ -94,11 +104,12 @@ impl Connection {
         member: &Member,
         voice: Arc<Voice>,
         bounds: Bounds,
+        room: Room,
     ) -> Result<Greeted, Broken> {
         let wire = transport.connect(&member.address).await?;
         let connection = Arc::new(Self {
             node: member.node_id,
-            outbox: Outbox::new(bounds),
+            outbox: Arc::new(Outbox::new(bounds)),
             pending: Arc::default(),
             stream: AtomicU64::new(0),
             wire: Arc::clone(&wire),
@@ -108,12 +119,13 @@ impl Connection {
         let hello = HelloRequest { name: voice.name().to_owned(), address: String::new() };
         let until = Instant::now() + GREET;
         connection.send(greeting.id, Op::Hello(hello), None, until).map_err(|_| Broken::Ended)?;
-        let upward = Self::upward(Arc::clone(&connection), voice);
+        let upward = connection.upward(voice);
         let frames = timeout_at(until, wire.exchange(upward)).await.map_err(|_| Broken::Silent)??;
-        let mut answers = Answers { connection: Arc::clone(&connection), frames };
+        let coming = Assembler::default();
+        let mut answers = Answers { connection: Arc::clone(&connection), frames, coming, room };
         let body = tokio::select! {
             biased;
-            body = greeting.answer() => body,
+            body = greeting.answer() => body.ok(),
             broken = answers.run() => return Err(broken),
             () = tokio::time::sleep_until(until) => return Err(Broken::Silent),
         };
@@ -139,13 +151,15 @@ impl Connection {
         if let Op::ReapBarrier(barrier) = &mut op {
             barrier.stream = self.stream.load(Ordering::Acquire);
         }
+        let node = self.node;
         let until = Instant::now() + within;
         let mut waiting = self.pending.open(OPEN).ok_or(PeerError::Overloaded(self.node))?;
         self.send(waiting.id, op, Some(stamp), until)?;
         match timeout_at(until, waiting.answer()).await {
-            Ok(Some(body)) => Ok(body),
-            Ok(None) => Err(PeerError::Lost(self.node)),
-            Err(_) => Err(PeerError::Timeout { node: self.node, within }),
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(Unanswered::Gone)) => Err(PeerError::Lost(node)),
+            Ok(Err(Unanswered::NoRoom { bytes, room })) => Err(PeerError::NoRoom { node, bytes, room }),
+            Err(_) => Err(PeerError::Timeout { node, within }),
         }
     }
 
@@ -167,39 +181,40 @@ impl Connection {
 
     fn send(&self, id: u64, op: Op, stamp: Option<SenderStamp>, until: Instant) -> Result<(), PeerError> {
         let bytes = weight(&op);
+        let order = if matches!(op, Op::ReapBarrier(_)) { Order::Barrier } else { Order::Any };
         let outgoing = Outgoing { id, op, stamp, until };
-        self.outbox.push(bytes, outgoing).map_err(|why| match why {
-            super::outbox::NotTaken::Full => PeerError::Overloaded(self.node),
-            super::outbox::NotTaken::Closed => PeerError::Down(self.node),
+        self.outbox.push(bytes, order, outgoing).map_err(|why| match why {
+            NotTaken::Full => PeerError::Overloaded(self.node),
+            NotTaken::Closed => PeerError::Down(self.node),
         })
     }
 
     /// The upward half: frames of what waits. What nobody waits for any longer is left out.
-    fn upward(self: Arc<Self>, voice: Arc<Voice>) -> Upward {
-        let frames = stream::unfold((self, voice), |(connection, voice)| async move {
-            loop {
-                let waiting = connection.outbox.frame().await?;
-                let now = Instant::now();
-                let envelopes: Vec<_> =
-                    waiting.into_iter().filter_map(|outgoing| outgoing.envelope(now)).collect();
-                if !envelopes.is_empty() {
-                    let frame = Frame { sender: Some(voice.sender().message()), envelopes };
-                    return Some((frame, (connection, voice)));
-                }
-            }
+    fn upward(&self, voice: Arc<Voice>) -> Upward {
+        let frames = Frames::new(Arc::clone(&self.outbox), Arc::clone(&self.pending));
+        let frames = stream::unfold((frames, voice), |(mut frames, voice)| async move {
+            let envelopes = frames.next().await?;
+            let frame = Frame { sender: Some(voice.sender().message()), envelopes };
+            Some((frame, (frames, voice)))
         });
         frames.boxed()
     }
 }
 
-impl Outgoing {
+impl Post for Outgoing {
+    type Readers = Arc<Pending>;
+
     /// As it is sent now, with what is left of its time; nothing if none is left.
-    fn envelope(self, now: Instant) -> Option<Envelope> {
-        let left = self.until.saturating_duration_since(now).as_millis();
+    fn envelope(self) -> Option<Envelope> {
+        let left = self.until.saturating_duration_since(Instant::now()).as_millis();
         let deadline_ms = u32::try_from(left).unwrap_or(u32::MAX);
         let stamp = self.stamp.map(wire::stamp_message);
         let request = Request { stamp, deadline_ms, op: Some(self.op) };
         (deadline_ms > 0).then_some(Envelope { id: self.id, body: Some(envelope::Body::Request(request)) })
+    }
+
+    fn is_wanted(id: u64, by: &Arc<Pending>) -> bool {
+        by.is_open(id)
     }
 }
 
@@ -217,13 +232,44 @@ impl Answers {
                 Ok(sender) => return Broken::Stranger(sender.mark.node_id),
                 Err(why) => return Broken::Strange(why.to_string()),
             }
-            for envelope in frame.envelopes {
-                if let Some(envelope::Body::Response(response)) = envelope.body
-                    && let Some(body) = response.result
-                {
-                    self.connection.pending.answer(envelope.id, body);
+            for Envelope { id, body } in frame.envelopes {
+                match body {
+                    Some(envelope::Body::Response(response)) => self.answer(id, response),
+                    Some(envelope::Body::Part(part)) => {
+                        if let Err(broken) = self.part(id, &part) {
+                            return broken;
+                        }
+                    }
+                    Some(envelope::Body::Request(_)) | None => {}
                 }
             }
+        }
+    }
+
+    fn answer(&self, id: u64, response: Response) {
+        if let Some(body) = response.result {
+            self.connection.pending.answer(id, body);
+        }
+    }
+
+    fn part(&mut self, id: u64, part: &Part) -> Result<(), Broken> {
+        let pending = &self.connection.pending;
+        // Of an answer that nobody waits for any longer nothing is kept.
+        if !pending.is_open(id) {
+            self.coming.forget(id);
+            return Ok(());
+        }
+        match self.coming.part(id, part, |bytes| self.room.take(bytes))? {
+            Came::Whole(bytes, _held) => {
+                let response = Response::decode(bytes).map_err(|why| Broken::Strange(why.to_string()))?;
+                self.answer(id, response);
+                Ok(())
+            }
+            Came::NoRoom(bytes) => {
+                pending.no_room(id, bytes, self.room.bytes());
+                Ok(())
+            }
+            Came::More | Came::Nobody => Ok(()),
         }
     }
 }

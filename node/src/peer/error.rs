@@ -26,6 +26,19 @@ pub enum PeerError {
     /// What waits to be sent to this member is at its bound. Nothing was sent; try another, or later.
     #[error("too much waits to be sent to member {0}; try another member, or later")]
     Overloaded(NodeId),
+    /// The answer is large and came at a time when too many others did. The request has been carried out.
+    #[error(
+        "the answer of member {node} has {bytes} bytes and finds no room beside others ({room} bytes in all, \
+         --max-large-bytes); try again, or another member"
+    )]
+    NoRoom {
+        /// Who was asked.
+        node: NodeId,
+        /// How long the answer is.
+        bytes: usize,
+        /// What there is for all large messages together.
+        room: usize,
+    },
     /// The member will not do it. Nothing was done.
     #[error(transparent)]
     Refused(#[from] Refused),

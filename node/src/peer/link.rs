@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::connection::{Broken, Connection, Greeted};
-use super::outbox::Bounds;
+use super::lanes::Bounds;
+use super::room::Room;
 use super::transport::Transport;
 use super::voice::Voice;
 use crate::entropy::Entropy;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub transport: Arc<dyn Transport>,
     pub entropy: Entropy,
     pub bounds: Bounds,
+    pub room: Room,
     pub up: Arc<watch::Sender<u64>>,
     pub on_hello: OnHello,
 }
@@ -133,7 +135,14 @@ impl Dialling {
         let mut wait = FIRST_WAIT;
         let mut said = String::new();
         loop {
-            match Connection::open(&*shared.transport, member, Arc::clone(&shared.voice), shared.bounds).await
+            match Connection::open(
+                &*shared.transport,
+                member,
+                Arc::clone(&shared.voice),
+                shared.bounds,
+                shared.room.clone(),
+            )
+            .await
             {
                 Ok(greeted) => {
                     self.carry(greeted).await;

@@ -10,17 +10,22 @@
 //! | [`pool`], `link`, `connection` | the caller's side: to all members, to one of them, one stream |
 //! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
 //! | [`serve`], [`streams`] | the called side of one stream; which of a member's streams counts |
-//! | [`outbox`], `pending` | what waits to be sent, within bounds; whose answers are waited for |
+//! | [`lanes`], [`outbox`] | what waits to be sent, within bounds, and in which order it goes |
+//! | [`parts`], [`room`] | large messages in parts; the memory that they may take |
+//! | `pending` | whose answers are waited for |
 
 pub mod answer;
 mod connection;
 pub mod error;
 pub mod grpc;
+pub mod lanes;
 mod link;
 pub mod network;
 pub mod outbox;
+pub mod parts;
 mod pending;
 pub mod pool;
+pub mod room;
 pub mod serve;
 pub mod streams;
 pub mod transport;
@@ -30,9 +35,9 @@ pub mod wire;
 pub use answer::Answer;
 pub use connection::MAX_FRAME;
 pub use error::{PeerError, Refused};
+pub use lanes::Bounds;
 pub use link::OnHello;
 pub use network::{Network, PullStream, ask};
-pub use outbox::Bounds;
 pub use pool::{Dialling, Peers};
 pub use serve::{Handler, exchange};
 pub use streams::Streams;

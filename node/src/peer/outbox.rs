@@ -1,51 +1,28 @@
-//! What waits to be sent on one stream: bounded by count and by bytes, handed out in batches.
+//! The box in front of one stream: filled by many, emptied into frames by one. Large messages are cut into parts here, a
+//! part a frame, in turns, with small messages beside them.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dynamo_proto::v1::{Envelope, envelope};
+use prost::Message;
 use tokio::sync::Notify;
 
-/// Bounds of what waits, and of one frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Messages that may wait.
-    pub waiting: usize,
-    /// Bytes that may wait. A message that is larger alone is let in when nothing else waits.
-    pub waiting_bytes: usize,
-    /// Messages in one frame.
-    pub frame: usize,
-    /// Bytes in one frame, but for one message that is larger.
-    pub frame_bytes: usize,
-}
+use super::lanes::{Bounds, Lanes, NotTaken, Order, Taken};
+use super::parts::Cut;
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { waiting: 4096, waiting_bytes: 32 << 20, frame: 256, frame_bytes: 512 << 10 }
-    }
-}
-
-/// Why a message was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
-    /// The bound is reached.
-    #[error("too much waits to be sent")]
-    Full,
-    /// The stream is gone.
-    #[error("the stream is closed")]
-    Closed,
-}
+/// Large messages of one stream that are on their way at a time.
+const ABREAST: usize = 4;
 
 #[derive(Debug)]
 struct Inner<T> {
-    waiting: VecDeque<(usize, T)>,
-    bytes: usize,
+    lanes: Lanes<T>,
     closed: bool,
 }
 
-/// Messages with their bytes, first in, first out.
+/// What waits to be sent on one stream.
 #[derive(Debug)]
 pub struct Outbox<T> {
-    bounds: Bounds,
     inner: Mutex<Inner<T>>,
     filled: Notify,
     drained: Notify,
@@ -54,8 +31,8 @@ pub struct Outbox<T> {
 impl<T> Outbox<T> {
     /// An empty one.
     pub fn new(bounds: Bounds) -> Self {
-        let inner = Inner { waiting: VecDeque::new(), bytes: 0, closed: false };
-        Self { bounds, inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
+        let inner = Inner { lanes: Lanes::new(bounds), closed: false };
+        Self { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
     }
 
     /// Nothing that holds the lock can panic half way, so a poisoned lock guards whole data.
@@ -64,8 +41,8 @@ impl<T> Outbox<T> {
     }
 
     /// Takes a message of so many bytes, or refuses it at once.
-    pub fn push(&self, bytes: usize, message: T) -> Result<(), NotTaken> {
-        self.try_push(bytes, message).map_err(|(why, _)| why)
+    pub fn push(&self, bytes: usize, order: Order, message: T) -> Result<(), NotTaken> {
+        self.try_push(bytes, order, message).map_err(|(why, _)| why)
     }
 
     /// Takes a message of so many bytes as soon as there is room. For answers: they must not be lost, and what they
@@ -77,7 +54,7 @@ impl<T> Outbox<T> {
             tokio::pin!(drained);
             // Registered before looking, so that no wake-up falls between.
             drained.as_mut().enable();
-            match self.try_push(bytes, message) {
+            match self.try_push(bytes, Order::Any, message) {
                 Ok(()) => return Ok(()),
                 Err((NotTaken::Closed, _)) => return Err(NotTaken::Closed),
                 Err((NotTaken::Full, back)) => message = back,
@@ -86,32 +63,28 @@ impl<T> Outbox<T> {
         }
     }
 
-    fn try_push(&self, bytes: usize, message: T) -> Result<(), (NotTaken, T)> {
+    fn try_push(&self, bytes: usize, order: Order, message: T) -> Result<(), (NotTaken, T)> {
         let mut inner = self.lock();
         if inner.closed {
             return Err((NotTaken::Closed, message));
         }
-        let too_large = inner.bytes.saturating_add(bytes) > self.bounds.waiting_bytes;
-        if inner.waiting.len() >= self.bounds.waiting || (too_large && !inner.waiting.is_empty()) {
-            return Err((NotTaken::Full, message));
-        }
-        inner.bytes = inner.bytes.saturating_add(bytes);
-        inner.waiting.push_back((bytes, message));
+        inner.lanes.push(bytes, order, message).map_err(|back| (NotTaken::Full, back))?;
         self.filled.notify_one();
         Ok(())
     }
 
-    /// The messages of the next frame, as soon as there are any; `None` once it is closed and empty. One caller only.
-    pub async fn frame(&self) -> Option<Vec<T>> {
+    /// What goes next, with up to `places` large ones; `None` once it is closed and empty. With `patient` it waits until
+    /// there is something. One caller only.
+    async fn take(&self, places: usize, patient: bool) -> Option<Taken<T>> {
         loop {
             {
                 let mut inner = self.lock();
-                let frame = self.take(&mut inner);
-                if !frame.is_empty() {
+                let taken = inner.lanes.take(places);
+                if !taken.is_empty() || !patient {
                     self.drained.notify_waiters();
-                    return Some(frame);
+                    return Some(taken);
                 }
-                if inner.closed {
+                if inner.closed && inner.lanes.is_empty() {
                     return None;
                 }
             }
@@ -119,18 +92,14 @@ impl<T> Outbox<T> {
         }
     }
 
-    fn take(&self, inner: &mut Inner<T>) -> Vec<T> {
-        let (mut frame, mut bytes) = (Vec::new(), 0usize);
-        while frame.len() < self.bounds.frame
-            && let Some((more, _)) = inner.waiting.front()
-            && (frame.is_empty() || bytes.saturating_add(*more) <= self.bounds.frame_bytes)
-            && let Some((more, message)) = inner.waiting.pop_front()
-        {
-            bytes = bytes.saturating_add(more);
-            inner.bytes = inner.bytes.saturating_sub(more);
-            frame.push(message);
+    /// So many bytes of a large message have gone; or no more of it goes.
+    fn sent(&self, place: u64, bytes: usize, ended: bool) {
+        let mut inner = self.lock();
+        inner.lanes.sent(place, bytes);
+        if ended {
+            inner.lanes.ended(place);
         }
-        frame
+        self.drained.notify_waiters();
     }
 
     /// Lets nothing more in. What waits is still handed out.
@@ -142,72 +111,79 @@ impl<T> Outbox<T> {
 
     /// Messages and bytes that wait.
     pub fn depth(&self) -> (usize, usize) {
-        let inner = self.lock();
-        (inner.waiting.len(), inner.bytes)
+        self.lock().lanes.depth()
     }
+}
+
+/// A message that becomes an envelope when it is sent.
+pub trait Post {
+    /// The envelope; nothing if it is not to be sent any more.
+    fn envelope(self) -> Option<Envelope>;
+
+    /// Whether anybody still waits for the message of this id, of which a part has gone.
+    fn is_wanted(id: u64, by: &Self::Readers) -> bool;
+
+    /// Who knows that.
+    type Readers;
+}
+
+/// Makes the frames of one stream out of its box.
+#[derive(Debug)]
+pub struct Frames<T: Post> {
+    outbox: Arc<Outbox<T>>,
+    readers: T::Readers,
+    /// Large messages on their way: their places in the box, their ids. The front one is next.
+    cuts: VecDeque<(u64, u64, Cut)>,
+}
+
+impl<T: Post> Frames<T> {
+    /// The frames of what is put into `outbox`.
+    pub const fn new(outbox: Arc<Outbox<T>>, readers: T::Readers) -> Self {
+        Self { outbox, readers, cuts: VecDeque::new() }
+    }
+
+    /// The envelopes of the next frame, as soon as there are any; `None` once the box is closed and all of it has gone.
+    pub async fn next(&mut self) -> Option<Vec<Envelope>> {
+        loop {
+            let places = ABREAST.saturating_sub(self.cuts.len());
+            let taken = self.outbox.take(places, self.cuts.is_empty()).await?;
+            let mut envelopes: Vec<Envelope> = taken.whole.into_iter().filter_map(T::envelope).collect();
+            for (place, message) in taken.large {
+                match message.envelope() {
+                    Some(envelope) => self.cuts.push_back((place, envelope.id, cut(envelope))),
+                    None => self.outbox.sent(place, 0, true),
+                }
+            }
+            envelopes.extend(self.part());
+            if !envelopes.is_empty() {
+                return Some(envelopes);
+            }
+        }
+    }
+
+    /// The next part of the large message whose turn it is.
+    fn part(&mut self) -> Option<Envelope> {
+        let (place, id, mut cut) = self.cuts.pop_front()?;
+        let wanted = T::is_wanted(id, &self.readers);
+        let part = if wanted { Some(cut.next_part()) } else { cut.void() };
+        let (bytes, last) = part.as_ref().map_or((0, true), |part| (part.data.len(), part.last || part.void));
+        self.outbox.sent(place, bytes, last);
+        if !last {
+            self.cuts.push_back((place, id, cut));
+        }
+        part.map(|part| Envelope { id, body: Some(envelope::Body::Part(part)) })
+    }
+}
+
+fn cut(envelope: Envelope) -> Cut {
+    let bytes = match envelope.body {
+        Some(envelope::Body::Request(request)) => request.encode_to_vec(),
+        Some(envelope::Body::Response(response)) => response.encode_to_vec(),
+        Some(envelope::Body::Part(_)) | None => Vec::new(),
+    };
+    Cut::new(bytes.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn outbox() -> Outbox<u8> {
-        Outbox::new(Bounds { waiting: 3, waiting_bytes: 10, frame: 2, frame_bytes: 6 })
-    }
-
-    #[tokio::test]
-    async fn it_is_bounded_by_count_and_by_bytes_and_refuses_at_once() {
-        let outbox = outbox();
-        assert_eq!(outbox.push(100, 1), Ok(()), "one that is too large for any box goes alone");
-        assert_eq!(outbox.push(1, 2), Err(NotTaken::Full));
-        assert_eq!(outbox.frame().await, Some(vec![1]));
-        for message in [1, 2, 3] {
-            assert_eq!(outbox.push(1, message), Ok(()));
-        }
-        assert_eq!(outbox.push(0, 4), Err(NotTaken::Full));
-        assert_eq!(outbox.depth(), (3, 3));
-    }
-
-    #[tokio::test]
-    async fn a_frame_is_bounded_by_count_and_by_bytes() {
-        let outbox = outbox();
-        for (bytes, message) in [(4, 1), (3, 2), (1, 3)] {
-            outbox.push(bytes, message).unwrap();
-        }
-        assert_eq!(outbox.frame().await, Some(vec![1]), "4 and 3 are more than 6");
-        assert_eq!(outbox.frame().await, Some(vec![2, 3]));
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_room_gets_it_when_a_frame_was_taken() {
-        let outbox = Arc::new(outbox());
-        outbox.push(10, 1).unwrap();
-        let waiting = tokio::spawn({
-            let outbox = Arc::clone(&outbox);
-            async move { outbox.push_when_room(10, 2).await }
-        });
-        tokio::task::yield_now().await;
-        assert_eq!(outbox.depth(), (1, 10));
-        assert_eq!(outbox.frame().await, Some(vec![1]));
-        assert_eq!(waiting.await.unwrap(), Ok(()));
-        assert_eq!(outbox.frame().await, Some(vec![2]));
-    }
-
-    #[tokio::test]
-    async fn a_closed_one_is_emptied_and_lets_nobody_wait() {
-        let outbox = Arc::new(outbox());
-        outbox.push(10, 1).unwrap();
-        let waiting = tokio::spawn({
-            let outbox = Arc::clone(&outbox);
-            async move { outbox.push_when_room(10, 2).await }
-        });
-        tokio::task::yield_now().await;
-        outbox.close();
-        assert_eq!(waiting.await.unwrap(), Err(NotTaken::Closed));
-        assert_eq!(outbox.push(1, 3), Err(NotTaken::Closed));
-        assert_eq!(outbox.frame().await, Some(vec![1]));
-        assert_eq!(outbox.frame().await, None);
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

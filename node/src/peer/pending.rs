@@ -9,8 +9,17 @@ use tokio::sync::oneshot;
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: BTreeMap<u64, oneshot::Sender<Body>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Body, Unanswered>>>,
     closed: bool,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// The stream broke first.
+    Gone,
+    /// The answer is large, and there is no room for it beside others.
+    NoRoom { bytes: usize, room: usize },
 }
 
 /// The open requests of one stream.
@@ -25,7 +34,7 @@ pub(super) struct Pending {
 pub(super) struct Waiting {
     /// The id that the answer will carry.
     pub(super) id: u64,
-    answer: oneshot::Receiver<Body>,
+    answer: oneshot::Receiver<Result<Body, Unanswered>>,
     pending: Arc<Pending>,
 }
 
@@ -52,11 +61,25 @@ impl Pending {
 
     /// Brings an answer. One that nobody waits for is thrown away.
     pub(super) fn answer(&self, id: u64, body: Body) {
+        self.end(id, Ok(body));
+    }
+
+    /// The answer has so many bytes, and finds no room in `room`.
+    pub(super) fn no_room(&self, id: u64, bytes: usize, room: usize) {
+        self.end(id, Err(Unanswered::NoRoom { bytes, room }));
+    }
+
+    fn end(&self, id: u64, answer: Result<Body, Unanswered>) {
         let give = self.lock().waiting.remove(&id);
         if let Some(give) = give {
             // Whoever asked may have gone this moment.
-            let _ = give.send(body);
+            let _ = give.send(answer);
         }
+    }
+
+    /// Whether somebody waits for the answer to this request.
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        self.lock().waiting.contains_key(&id)
     }
 
     /// The stream is gone: nobody waits any longer.
@@ -68,9 +91,9 @@ impl Pending {
 }
 
 impl Waiting {
-    /// The answer; `None` if the stream broke first.
-    pub(super) async fn answer(&mut self) -> Option<Body> {
-        (&mut self.answer).await.ok()
+    /// The answer, or why there is none.
+    pub(super) async fn answer(&mut self) -> Result<Body, Unanswered> {
+        (&mut self.answer).await.unwrap_or(Err(Unanswered::Gone))
     }
 }
 
@@ -94,8 +117,13 @@ mod tests {
         pending.answer(b.id, Body::Layout(LayoutReply::default()));
         pending.answer(a.id, Body::Store(StoreReply {}));
         pending.answer(99, Body::Store(StoreReply {}));
-        assert_eq!(a.answer().await, Some(Body::Store(StoreReply {})));
-        assert_eq!(b.answer().await, Some(Body::Layout(LayoutReply::default())));
+        assert_eq!(a.answer().await, Ok(Body::Store(StoreReply {})));
+        assert_eq!(b.answer().await, Ok(Body::Layout(LayoutReply::default())));
+        let mut c = pending.open(2).unwrap();
+        assert!(pending.is_open(c.id));
+        pending.no_room(c.id, 9, 8);
+        assert_eq!(c.answer().await, Err(Unanswered::NoRoom { bytes: 9, room: 8 }));
+        assert!(!pending.is_open(c.id));
     }
 
     #[tokio::test]
@@ -110,7 +138,7 @@ mod tests {
         let pending = Arc::new(Pending::default());
         let mut before = pending.open(9).unwrap();
         pending.close();
-        assert_eq!(before.answer().await, None);
-        assert_eq!(pending.open(9).unwrap().answer().await, None);
+        assert_eq!(before.answer().await, Err(Unanswered::Gone));
+        assert_eq!(pending.open(9).unwrap().answer().await, Err(Unanswered::Gone));
     }
 }

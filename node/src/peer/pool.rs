@@ -18,9 +18,10 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::error::{PeerError, Refused};
+use super::lanes::Bounds;
 use super::link::{Link, OnHello, Shared};
 use super::network::{Network, PullStream};
-use super::outbox::Bounds;
+use super::room::Room;
 use super::transport::Transport;
 use super::voice::Voice;
 use crate::entropy::Entropy;
@@ -49,6 +50,8 @@ pub struct Dialling {
     pub entropy: Entropy,
     /// Bounds of what waits on each stream.
     pub bounds: Bounds,
+    /// Room for large answers.
+    pub room: Room,
     /// Told what each member says when it is greeted.
     pub on_hello: OnHello,
 }
@@ -68,10 +71,10 @@ impl std::fmt::Debug for Peers {
 impl Peers {
     /// Dials every member of the layout, and follows it.
     pub fn start(dialling: Dialling, layouts: Layouts) -> Self {
-        let Dialling { voice, transport, entropy, bounds, on_hello } = dialling;
+        let Dialling { voice, transport, entropy, bounds, room, on_hello } = dialling;
         let (me, mut changes) = (voice.node_id(), layouts.subscribe());
         let up = Arc::new(watch::Sender::new(0));
-        let shared = Shared { voice, transport, entropy, bounds, up, on_hello };
+        let shared = Shared { voice, transport, entropy, bounds, room, up, on_hello };
         let peers = Self {
             inner: Arc::new(Inner {
                 me,

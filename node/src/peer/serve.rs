@@ -15,7 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::outbox::{Bounds, Outbox};
+use super::lanes::Bounds;
+use super::outbox::{Frames, Outbox, Post};
+use super::parts::{Assembler, Came, WHOLE};
+use super::room::{Held, Room};
 use super::streams::Streams;
 use super::voice::Voice;
 use super::wire::Sender;
@@ -42,12 +45,14 @@ pub fn exchange<H: Handler>(
     requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
     streams: Streams,
     bounds: Bounds,
+    room: Room,
 ) -> BoxStream<'static, Result<Frame, Status>> {
     let outbox = Arc::new(Outbox::new(bounds));
-    let reader = tokio::spawn(read(handler, requests, streams, Arc::clone(&outbox)));
-    let frames = stream::unfold((outbox, voice), |(outbox, voice)| async move {
-        let envelopes = outbox.frame().await?;
-        Some((Ok(Frame { sender: Some(voice.sender().message()), envelopes }), (outbox, voice)))
+    let answers = Answers { outbox: Arc::clone(&outbox), room };
+    let reader = tokio::spawn(read(handler, requests, streams, answers));
+    let frames = stream::unfold((Frames::new(outbox, ()), voice), |(mut frames, voice)| async move {
+        let envelopes = frames.next().await?;
+        Some((Ok(Frame { sender: Some(voice.sender().message()), envelopes }), (frames, voice)))
     });
     Downward { frames: frames.boxed(), reader: reader.abort_handle() }.boxed()
 }
@@ -72,12 +77,33 @@ impl Drop for Downward {
     }
 }
 
+/// An answer as it is sent. Its reader may have gone; then it throws the answer away.
+impl Post for Envelope {
+    type Readers = ();
+
+    fn envelope(self) -> Option<Envelope> {
+        Some(self)
+    }
+
+    fn is_wanted(_: u64, (): &()) -> bool {
+        true
+    }
+}
+
+/// The way of answers to the one who asked.
+#[derive(Clone)]
+struct Answers {
+    outbox: Arc<Outbox<Envelope>>,
+    /// For large requests that come, and large answers that wait.
+    room: Room,
+}
+
 /// Closes the outbox however reading ends, so that nobody waits for room in it for ever.
-struct Closing(Arc<Outbox<Envelope>>);
+struct Closing(Answers);
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.outbox.close();
     }
 }
 
@@ -85,52 +111,92 @@ async fn read<H: Handler>(
     handler: Arc<H>,
     requests: impl Stream<Item = Result<Frame, Status>> + Send,
     streams: Streams,
-    outbox: Arc<Outbox<Envelope>>,
+    answers: Answers,
 ) {
     tokio::pin!(requests);
-    let outbox = Closing(outbox);
-    let served = Arc::new(Semaphore::new(SERVED));
-    let served_kib = Arc::new(Semaphore::new(SERVED_KIB as usize));
-    let forwarded = Arc::new(Semaphore::new(FORWARDED));
+    let closing = Closing(answers);
+    let Closing(answers) = &closing;
+    let bounds = Served::new();
     let greeted = Greeted { streams, name: Arc::default() };
+    let mut coming = Assembler::default();
     while let Some(Ok(frame)) = requests.next().await {
         let Ok(from) = Sender::from_message(frame.sender.as_ref()) else { return };
-        for envelope in frame.envelopes {
-            let Some(envelope::Body::Request(request)) = envelope.body else { continue };
-            let forward = match &request.op {
-                Some(Op::ForwardGet(_) | Op::ForwardPut(_) | Op::ForwardDelete(_)) => {
-                    Some(Arc::clone(&forwarded).try_acquire_owned())
+        for Envelope { id, body } in frame.envelopes {
+            let (request, held) = match body {
+                Some(envelope::Body::Request(request)) => (request, None),
+                Some(envelope::Body::Part(part)) => {
+                    match coming.part(id, &part, |bytes| answers.room.take(bytes)) {
+                        Ok(Came::Whole(bytes, held)) => match Request::decode(bytes) {
+                            Ok(request) => (request, Some(held)),
+                            Err(why) => return fault(&from, &why),
+                        },
+                        Ok(Came::NoRoom(bytes)) => {
+                            tokio::spawn(answer(answers.clone(), id, no_room(bytes, &answers.room), None));
+                            continue;
+                        }
+                        Ok(Came::More | Came::Nobody) => continue,
+                        Err(why) => return fault(&from, &why),
+                    }
                 }
-                _ => None,
+                Some(envelope::Body::Response(_)) | None => continue,
             };
-            let kib = u32::try_from(request.encoded_len() >> 10).unwrap_or(u32::MAX).min(SERVED_KIB);
-            let Ok(slot) = Arc::clone(&served).acquire_owned().await else { return };
-            let Ok(bytes) = Arc::clone(&served_kib).acquire_many_owned(kib).await else { return };
-            let permits = Permits { _slot: slot, _bytes: bytes, _forward: None };
-            let outbox = Arc::clone(&outbox.0);
+            let Some((permits, refused)) = bounds.admit(&request, held).await else { return };
             let Some(taken) = greeted.take(&from, &request) else {
                 tracing::debug!(node = %from.mark.node_id, "nothing more is taken from a stream that does not count");
                 return;
             };
-            match forward {
-                Some(Err(_)) => {
-                    tokio::spawn(answer(outbox, envelope.id, overloaded(), permits));
-                }
-                forward => {
-                    let permits = Permits { _forward: forward.and_then(Result::ok), ..permits };
-                    let serving = serve(Arc::clone(&handler), from, request);
-                    let greeted = greeted.clone();
-                    tokio::spawn(async move {
-                        let body = serving.await;
-                        // What it changes has been handed to the store; the answer may wait for room.
-                        drop(taken);
-                        if let Some(body) = body {
-                            answer(outbox, envelope.id, greeted.name(&from, body), permits).await;
-                        }
-                    });
-                }
+            let answers = answers.clone();
+            if let Some(refused) = refused {
+                tokio::spawn(answer(answers, id, refused, Some(permits)));
+                continue;
             }
+            let serving = serve(Arc::clone(&handler), from, request);
+            let greeted = greeted.clone();
+            tokio::spawn(async move {
+                let body = serving.await;
+                // What it changes has been handed to the store; the answer may wait for room.
+                drop(taken);
+                if let Some(body) = body {
+                    answer(answers, id, greeted.name(&from, body), Some(permits)).await;
+                }
+            });
         }
+    }
+}
+
+/// Only a fault of one of the two programs leads here. The stream ends, and a new one starts afresh.
+fn fault(from: &Sender, why: &dyn std::fmt::Display) {
+    tracing::warn!(node = %from.mark.node_id, %why, "a peer's stream makes no sense and is ended");
+}
+
+/// The bounds of what is served of one stream.
+struct Served {
+    slots: Arc<Semaphore>,
+    kib: Arc<Semaphore>,
+    forwarded: Arc<Semaphore>,
+}
+
+impl Served {
+    fn new() -> Self {
+        let count = |n: usize| Arc::new(Semaphore::new(n));
+        Self { slots: count(SERVED), kib: count(SERVED_KIB as usize), forwarded: count(FORWARDED) }
+    }
+
+    /// Waits until the request may be served; with a refusal if it may not. One that came in parts has its room already.
+    async fn admit(&self, request: &Request, held: Option<Held>) -> Option<(Permits, Option<Body>)> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let kib = if held.is_some() { 0 } else { request.encoded_len() >> 10 };
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(SERVED_KIB);
+        let bytes = Arc::clone(&self.kib).acquire_many_owned(kib).await.ok()?;
+        let forward = match &request.op {
+            Some(Op::ForwardGet(_) | Op::ForwardPut(_) | Op::ForwardDelete(_)) => {
+                Some(Arc::clone(&self.forwarded).try_acquire_owned())
+            }
+            _ => None,
+        };
+        let refused = matches!(forward, Some(Err(_))).then(overloaded);
+        let forward = forward.and_then(Result::ok);
+        Some((Permits { _slot: slot, _bytes: bytes, _held: held, _forward: forward }, refused))
     }
 }
 
@@ -173,6 +239,7 @@ impl Greeted {
 struct Permits {
     _slot: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
+    _held: Option<Held>,
     _forward: Option<OwnedSemaphorePermit>,
 }
 
@@ -182,12 +249,31 @@ async fn serve<H: Handler>(handler: Arc<H>, from: Sender, request: Request) -> O
     timeout(within, handler.handle(from, request, within)).await.ok()
 }
 
-async fn answer(outbox: Arc<Outbox<Envelope>>, id: u64, body: Body, _permits: Permits) {
+async fn answer(answers: Answers, id: u64, body: Body, permits: Option<Permits>) {
     let response = Response { result: Some(body) };
     let bytes = response.encoded_len();
+    // Large answers that wait are bounded together. Only reads have any, so a refusal is true: nothing was done.
+    let (held, response, bytes) = match (bytes > WHOLE).then(|| answers.room.take(bytes)) {
+        Some(None) => {
+            let refused = Response { result: Some(no_room(bytes, &answers.room)) };
+            let bytes = refused.encoded_len();
+            (None, refused, bytes)
+        }
+        held => (held.flatten(), response, bytes),
+    };
     let envelope = Envelope { id, body: Some(envelope::Body::Response(response)) };
     // A closed stream has nobody to answer to.
-    let _ = outbox.push_when_room(bytes, envelope).await;
+    let _ = answers.outbox.push_when_room(bytes, envelope).await;
+    drop((held, permits));
+}
+
+fn no_room(bytes: usize, room: &Room) -> Body {
+    let room = room.bytes();
+    let message = format!(
+        "a message of {bytes} bytes finds no room beside others ({room} bytes in all, --max-large-bytes); \
+         try again, or another member"
+    );
+    refused(refusal::Reason::Overloaded, message)
 }
 
 fn overloaded() -> Body {
