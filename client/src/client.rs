@@ -147,6 +147,7 @@ pub(crate) fn found(inner: &Inner, answer: proto::GetResponse) -> Value {
         context: Context(answer.context),
         answered: answer.answered,
         sloppy: answer.sloppy,
+        behind: answer.behind,
         epoch: answer.epoch,
         tombstones: answer.tombstones,
         expired: answer.expired,

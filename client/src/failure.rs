@@ -7,7 +7,7 @@ use tonic_types::StatusExt;
 
 use crate::error::Error;
 use crate::retry::Kind;
-use crate::value::Context;
+use crate::value::{Context, Seen};
 
 /// Trailing metadata of "too many versions": the key's current context.
 const CONTEXT: &str = "dynamo-context-bin";
@@ -127,15 +127,16 @@ pub(crate) fn unpack(status: proto::ErrorStatus) -> Status {
 
 /// What a delete is answered with is what a put is.
 pub(crate) fn as_put(answer: proto::DeleteResponse) -> proto::PutResponse {
-    let proto::DeleteResponse { context, answered, sloppy, epoch, siblings } = answer;
-    proto::PutResponse { context, answered, sloppy, epoch, siblings }
+    let proto::DeleteResponse { context, answered, sloppy, epoch, siblings, witness } = answer;
+    proto::PutResponse { context, answered, sloppy, epoch, siblings, witness }
 }
 
 /// Both kinds of write answer alike.
 pub(crate) fn written(answer: proto::PutResponse) -> crate::value::Written {
-    let proto::PutResponse { context, answered, sloppy, epoch, siblings } = answer;
+    let proto::PutResponse { context, answered, sloppy, epoch, siblings, witness } = answer;
+    let seen = (!witness.is_empty()).then_some(Seen(witness));
     let context = (!context.is_empty()).then_some(Context(context));
-    crate::value::Written { context, answered, sloppy, epoch, siblings }
+    crate::value::Written { seen, context, answered, sloppy, epoch, siblings }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`client`], [`batch`], [`list`] | the calls: get, put, delete; many at once; keys by the page |
-//! | [`update`] | read, change and write a key |
+//! | [`update`], [`session`] | read, change and write a key; reads that see one's own writes |
 //! | [`options`], [`value`], [`error`] | what goes in and what comes out |
 //! | [`resolve`], [`orset`] | what to do with siblings; a set that merges by itself |
 //! | [`router`], [`retry`], [`health`], [`hedge`] | the decisions: whom to ask, whether to ask again. Pure |
@@ -45,6 +45,7 @@ pub mod pool;
 pub mod resolve;
 pub mod retry;
 pub mod router;
+pub mod session;
 pub mod statistics;
 pub mod update;
 pub mod value;
@@ -55,8 +56,9 @@ pub use client::Client;
 pub use error::Error;
 pub use list::{ListOptions, Listed};
 pub use options::{Options, ReadOptions, WriteOptions};
+pub use session::Session;
 pub use statistics::Statistics;
-pub use value::{Context, Sibling, Value, Written};
+pub use value::{Context, Seen, Sibling, Value, Written};
 
 /// The examples of the guide are compiled along with those here.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dynamo_proto::v1 as proto;
 
-use crate::value::Context;
+use crate::value::{Context, Seen};
 
 /// Choices for a whole client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,9 @@ pub struct ReadOptions {
     pub strict: bool,
     /// Return what was found though fewer than r answered.
     pub allow_partial: bool,
+    /// What the answer has to cover, up to 32. Members are asked, and asked again, until it does or the time is over. See
+    /// [`Session`](crate::Session), which keeps it.
+    pub at_least: Vec<Seen>,
     /// Instead of the client's.
     pub deadline: Option<Duration>,
 }
@@ -68,7 +71,13 @@ pub struct WriteOptions {
 impl ReadOptions {
     /// A read of `key` under these.
     pub(crate) fn request(&self, key: Bytes) -> proto::GetRequest {
-        proto::GetRequest { key, r: self.r, strict: self.strict, allow_partial: self.allow_partial }
+        proto::GetRequest {
+            key,
+            r: self.r,
+            strict: self.strict,
+            allow_partial: self.allow_partial,
+            at_least: self.at_least.iter().map(|seen| seen.0.clone()).collect(),
+        }
     }
 }
 

@@ -13,6 +13,16 @@ impl Context {
     }
 }
 
+/// What a read has to cover: a context of the key, or the mark of one write to it. Opaque, and bound to the key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Seen(pub Bytes);
+
+impl From<Context> for Seen {
+    fn from(context: Context) -> Self {
+        Self(context.0)
+    }
+}
+
 /// One version of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sibling {
@@ -37,6 +47,8 @@ pub struct Value {
     pub answered: u32,
     /// A stand-in's answer was counted.
     pub sloppy: bool,
+    /// Not all that was asked for by `at_least` is covered. Only where `allow_partial` was set.
+    pub behind: bool,
     /// Epoch of the layout that served.
     pub epoch: u64,
     /// Deletes among the concurrent versions; the context covers them.
@@ -63,6 +75,9 @@ impl Value {
 /// The answer to a put or a delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
+    /// Names this write alone, for reads that have to cover it ([`ReadOptions::at_least`](crate::ReadOptions)); absent
+    /// if the node no longer knows which version it made.
+    pub seen: Option<Seen>,
     /// Covers this write. Absent if other versions survive beside it: read before the next write.
     pub context: Option<Context>,
     /// Distinct members that had it durably when the answer was sent.

@@ -34,7 +34,11 @@ async fn read(cluster: &Cluster, at: u8, key: &str, r: u32) -> (ReadAnswer, usiz
     let pass = node.gate.enter(1).unwrap();
     let terms = Terms { quorum: Some(r), strict: true, forwarded: false, until, pass };
     let key = Bytes::copy_from_slice(key.as_bytes());
-    let answer = node.coordinator.read(ReadOrder { key, allow_partial: false, terms }).await.unwrap();
+    let answer = node
+        .coordinator
+        .read(ReadOrder { key, allow_partial: false, at_least: VersionVector::new(), terms })
+        .await
+        .unwrap();
     (answer, cluster.board.carried.load(Ordering::Relaxed) - before)
 }
 

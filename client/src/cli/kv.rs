@@ -17,8 +17,12 @@ use crate::text::{add, base64, readable};
 pub(crate) async fn get(common: &Common, args: &Get) -> Outcome {
     let key = key(&args.key)?;
     let client = common.client().await?;
-    let options =
-        ReadOptions { r: args.r, strict: args.strict, allow_partial: args.allow_partial, deadline: None };
+    let options = ReadOptions {
+        r: args.r,
+        strict: args.strict,
+        allow_partial: args.allow_partial,
+        ..ReadOptions::default()
+    };
     let read = client.get(&key, &options).await.map_err(refused)?;
     remembered(&client).keep(&key, &read.context);
     if args.raw {

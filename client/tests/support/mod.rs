@@ -39,6 +39,8 @@ struct Inner {
     script: VecDeque<Act>,
     /// The write ids of puts, and empty ones for reads, in the order of arrival.
     calls: Vec<Bytes>,
+    /// What the last read had to cover.
+    at_least: Vec<Bytes>,
 }
 
 /// One node. Clones share what they know.
@@ -89,6 +91,10 @@ impl Node {
         self.inner.lock().unwrap().calls.clone()
     }
 
+    pub(crate) fn at_least(&self) -> Vec<Bytes> {
+        self.inner.lock().unwrap().at_least.clone()
+    }
+
     /// Notes the call, does what the script says, and returns the epoch that it serves.
     async fn act(&self, write_id: Bytes) -> Result<u64, Status> {
         let (act, epoch) = {
@@ -120,18 +126,23 @@ impl Kv for Node {
     /// The value is the key.
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let epoch = self.act(Bytes::new()).await?;
-        let sibling = Sibling { value: request.into_inner().key, ..Sibling::default() };
+        let GetRequest { key, at_least, .. } = request.into_inner();
+        self.inner.lock().unwrap().at_least = at_least;
+        let sibling = Sibling { value: key, ..Sibling::default() };
         Ok(Response::new(GetResponse {
             siblings: vec![sibling],
+            context: Bytes::from_static(b"read"),
             answered: 2,
             epoch,
             ..GetResponse::default()
         }))
     }
 
+    /// Another version stands beside it; the witness is the write id.
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        let epoch = self.act(request.into_inner().write_id).await?;
-        Ok(Response::new(PutResponse { answered: 2, epoch, siblings: 1, ..PutResponse::default() }))
+        let witness = request.into_inner().write_id;
+        let epoch = self.act(witness.clone()).await?;
+        Ok(Response::new(PutResponse { answered: 2, epoch, siblings: 2, witness, ..PutResponse::default() }))
     }
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {

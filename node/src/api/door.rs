@@ -1,11 +1,14 @@
 //! What a client's request has to be like, looked at before anything is begun.
 
 use bytes::Bytes;
-use dynamo_proto::v1::{DeleteRequest, PutRequest};
+use dynamo_proto::v1::{DeleteRequest, GetRequest, PutRequest};
 
 use super::errors::Violations;
 use crate::store::keys::MAX_USER_KEY;
 use crate::version::{Context, VersionVector, WriteId};
+
+/// Contexts and witnesses that a read may have to cover.
+const MOST_COVERED: usize = 32;
 
 /// The limits at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +51,27 @@ impl Door {
         self.write(key, None, None, &context, &write_id)
     }
 
-    /// Looks at the key of a read.
-    pub fn get(key: &[u8]) -> Result<(), Violations> {
+    /// Looks at the key of a read, and at what its answer has to cover.
+    pub fn get(request: &GetRequest) -> Result<VersionVector, Violations> {
         let mut wrong = Violations::default();
-        check_key(key, &mut wrong);
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        check_key(&request.key, &mut wrong);
+        if request.at_least.len() > MOST_COVERED {
+            let given = request.at_least.len();
+            wrong.add(
+                "at_least",
+                format!(
+                    "{given} of them; up to {MOST_COVERED} are possible: read the key and pass its context"
+                ),
+            );
+        }
+        let mut at_least = VersionVector::new();
+        for seen in request.at_least.iter().take(MOST_COVERED) {
+            match Context::decode_seen(&request.key, seen) {
+                Ok(seen) => at_least.merge(&seen),
+                Err(why) => wrong.add("at_least", why.to_string()),
+            }
+        }
+        if wrong.is_empty() { Ok(at_least) } else { Err(wrong) }
     }
 
     fn write(
@@ -156,8 +175,19 @@ mod tests {
         assert_eq!((admitted.context, admitted.write_id), (seen, Some(WriteId([9; 16]))));
         let delete = DeleteRequest { key: key.clone(), ..DeleteRequest::default() };
         assert_eq!(door.delete(delete).unwrap().value, None);
-        assert_eq!(Door::get(&key), Ok(()));
-        assert!(Door::get(&[]).is_err());
+        let get = |key: Bytes, at_least| GetRequest { key, at_least, ..GetRequest::default() };
+        assert_eq!(Door::get(&get(key.clone(), Vec::new())), Ok(VersionVector::new()));
+        assert!(Door::get(&get(Bytes::new(), Vec::new())).is_err());
+        let (one, other) = (vector(&[(1, 1, 1)]), vector(&[(2, 1, 4)]));
+        let both = [&one, &other].map(|seen| Context::encode(&key, seen)).to_vec();
+        let mut covered = one.clone();
+        covered.merge(&other);
+        assert_eq!(Door::get(&get(key.clone(), both)), Ok(covered));
+        let strange = Context::encode(b"other", &one);
+        assert!(Door::get(&get(key.clone(), vec![strange])).is_err(), "bound to its key");
+        let many = vec![Context::encode(&key, &one); 33];
+        let said = Door::get(&get(key, many)).unwrap_err().status();
+        assert!(said.message().starts_with("`at_least`: 33 of them; up to 32"), "{}", said.message());
     }
 
     proptest! {

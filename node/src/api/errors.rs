@@ -66,6 +66,9 @@ pub fn status(why: CoordinateError) -> Status {
             let counts = [("answered", answered), ("needed", needed)];
             unavailable("TOO_FEW_ANSWERS", message, &counts, LATER)
         }
+        CoordinateError::Behind { answered } => {
+            unavailable("BEHIND", message, &[("answered", answered)], LATER)
+        }
         CoordinateError::NoHolder => unavailable("NO_HOLDER", message, &[("answered", 0)], LATER),
         CoordinateError::CoordinatorSilent(_) => unavailable("COORDINATOR_SILENT", message, &[], LATER),
         CoordinateError::NotServing => unavailable("NOT_SERVING", message, &[], LATER),
@@ -134,6 +137,7 @@ mod tests {
             (CoordinateError::NotServing, Code::Unavailable),
             (CoordinateError::Quorum { name: "w", given: 4, n: 3 }, Code::InvalidArgument),
             (CoordinateError::TooFew { answered: 1, needed: 2, write: true }, Code::Unavailable),
+            (CoordinateError::Behind { answered: 3 }, Code::Unavailable),
             (CoordinateError::NoHolder, Code::Unavailable),
             (CoordinateError::CoordinatorSilent("x".into()), Code::Unavailable),
             (too_many, Code::FailedPrecondition),

@@ -83,10 +83,10 @@ impl Requests {
         let begun = Instant::now();
         let answer = async {
             let pass = self.enter(request.key.len() + FOUND)?;
-            Door::get(&request.key).map_err(|wrong| Failed::Status(wrong.status()))?;
-            let GetRequest { key, r, strict, allow_partial } = request;
+            let at_least = Door::get(&request).map_err(|wrong| Failed::Status(wrong.status()))?;
+            let GetRequest { key, r, strict, allow_partial, .. } = request;
             let terms = Terms { quorum: r, strict, forwarded, until: begun + within, pass };
-            let order = ReadOrder { key: key.clone(), allow_partial, terms };
+            let order = ReadOrder { key: key.clone(), allow_partial, at_least, terms };
             Ok(get_response(&key, &self.coordinator.read(order).await?))
         };
         self.counted(Op::Get, forwarded, begun, answer.await)
@@ -105,10 +105,10 @@ impl Requests {
             let (quorum, strict) = (request.w, request.strict);
             let admitted = self.door.put(request).map_err(|wrong| Failed::Status(wrong.status()))?;
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
-            let WriteAnswer { context, answered, sloppy, epoch, versions } =
+            let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
                 self.coordinator.write(order(admitted, terms)).await?;
             let (answered, siblings) = (count(answered), count(versions));
-            Ok(PutResponse { context, answered, sloppy, epoch, siblings })
+            Ok(PutResponse { context, answered, sloppy, epoch, siblings, witness })
         };
         self.counted(Op::Put, forwarded, begun, answer.await)
     }
@@ -126,10 +126,10 @@ impl Requests {
             let (quorum, strict) = (request.w, request.strict);
             let admitted = self.door.delete(request).map_err(|wrong| Failed::Status(wrong.status()))?;
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
-            let WriteAnswer { context, answered, sloppy, epoch, versions } =
+            let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
                 self.coordinator.write(order(admitted, terms)).await?;
             let (answered, siblings) = (count(answered), count(versions));
-            Ok(DeleteResponse { context, answered, sloppy, epoch, siblings })
+            Ok(DeleteResponse { context, answered, sloppy, epoch, siblings, witness })
         };
         self.counted(Op::Delete, forwarded, begun, answer.await)
     }
@@ -212,6 +212,7 @@ fn get_response(key: &Bytes, answer: &ReadAnswer) -> GetResponse {
         epoch: answer.epoch,
         tombstones: count(view.tombstones),
         expired: count(view.expired),
+        behind: answer.behind,
     }
 }
 

@@ -31,6 +31,15 @@ pub enum CoordinateError {
         /// It was a write, and may have an effect all the same.
         write: bool,
     },
+    /// The members that answered have not seen all that the client has.
+    #[error(
+        "{answered} members have answered, and none of them knows all that the request has to cover; \
+         try again once faults have healed, or without `at_least`"
+    )]
+    Behind {
+        /// Distinct members that did.
+        answered: usize,
+    },
     /// Nobody who holds the key can be reached, and the request allows no stand-in. Nothing was begun.
     #[error(
         "none of the key's own members can be reached, and the request is strict; try again, or without it"

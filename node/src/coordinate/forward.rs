@@ -5,7 +5,7 @@ use bytes::Bytes;
 use dynamo_proto::v1::refusal::Reason;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{DeleteRequest, PutRequest};
+use dynamo_proto::v1::{DeleteRequest, DeleteResponse, PutRequest, PutResponse};
 use dynamo_ring::NodeId;
 use dynamo_ring::fence::SenderStamp;
 use tokio::time::Instant;
@@ -62,14 +62,16 @@ fn request(order: &WriteOrder) -> Op {
 
 fn answer(body: Body) -> Result<WriteAnswer, CoordinateError> {
     // Puts and deletes are answered with the same facts.
-    let (context, answered, sloppy, epoch, versions) = match body {
-        Body::ForwardPut(put) => (put.context, put.answered, put.sloppy, put.epoch, put.siblings),
-        Body::ForwardDelete(delete) => {
-            (delete.context, delete.answered, delete.sloppy, delete.epoch, delete.siblings)
+    let put = match body {
+        Body::ForwardPut(put) => put,
+        Body::ForwardDelete(DeleteResponse { context, answered, sloppy, epoch, siblings, witness }) => {
+            PutResponse { context, answered, sloppy, epoch, siblings, witness }
         }
         Body::ForwardStatus(status) => return Err(CoordinateError::Forwarded(status)),
         _ => return Err(CoordinateError::CoordinatorSilent("it answered out of place".to_owned())),
     };
     let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    Ok(WriteAnswer { context, answered: count(answered), sloppy, epoch, versions: count(versions) })
+    let PutResponse { context, answered, sloppy, epoch, siblings, witness } = put;
+    let (answered, versions) = (count(answered), count(siblings));
+    Ok(WriteAnswer { context, witness, answered, sloppy, epoch, versions })
 }

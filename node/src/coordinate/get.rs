@@ -8,7 +8,7 @@ use dynamo_ring::fence::SenderStamp;
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::copy::Copied;
 use super::drive::{Coordinator, Missed, Parcel, wanted};
@@ -23,6 +23,10 @@ use crate::version::{State, StateHash};
 
 /// How long a repair behind the answer may take.
 const REPAIR: Duration = Duration::from_secs(2);
+
+/// Between two rounds of a read whose members have not seen all that it has to cover; doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What one member has told so far.
 struct Found {
@@ -40,31 +44,45 @@ enum Round {
 impl Coordinator {
     /// Coordinates a read. Any node does: it costs no more than forwarding it, and makes no version.
     pub async fn read(&self, order: ReadOrder) -> Result<ReadAnswer, CoordinateError> {
+        let mut pause = FIRST_PAUSE;
         loop {
             let (entered, partition) = self.enter(&order.key).ok_or(CoordinateError::NotServing)?;
             let quorum = entered.record.quorum();
             let r = wanted("r", order.terms.quorum, quorum.r, quorum.n)?;
             let targets = ReadTargets::of(entered.view(), partition, self.me());
             let others = targets.others.clone();
-            match self.read_round(&entered, targets, r, &order).await {
-                Round::Superseded => self.parts.metrics.restarted(),
-                Round::Answered(outcome, found) => {
-                    self.parts.metrics.read_ended(end_of(outcome));
-                    self.parts.metrics.digests(Digest::Match, outcome.matched);
-                    let partial = order.allow_partial && outcome.answered > 0;
-                    if !outcome.enough && !partial {
-                        let answered = outcome.answered;
-                        return Err(CoordinateError::TooFew { answered, needed: r, write: false });
-                    }
-                    let state = merged(&found)?;
-                    let epoch = entered.view().read_layout().epoch();
-                    let (key, pass) = (order.key, order.terms.pass);
-                    self.repair(entered, pass, key, &state, &found, others);
-                    let Outcome { answered, sloppy, .. } = outcome;
-                    let now_ms = self.parts.clock.now_ms();
-                    return Ok(ReadAnswer { state, now_ms, answered, sloppy, epoch });
+            let (outcome, found) = match self.read_round(&entered, targets, r, &order).await {
+                Round::Answered(outcome, found) => (outcome, found),
+                Round::Superseded => {
+                    self.parts.metrics.restarted();
+                    continue;
+                }
+            };
+            let state = merged(&found)?;
+            let Outcome { answered, sloppy, enough, matched } = outcome;
+            let behind = !covers(&state, &order, outcome, quorum.n);
+            // What is missing may be on its way there, or wait as a hint.
+            if behind && enough && Instant::now() + pause < order.terms.until {
+                drop(entered);
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            self.parts.metrics.read_ended(end_of(outcome));
+            self.parts.metrics.digests(Digest::Match, matched);
+            if !(order.allow_partial && answered > 0) {
+                if !enough {
+                    return Err(CoordinateError::TooFew { answered, needed: r, write: false });
+                }
+                if behind {
+                    return Err(CoordinateError::Behind { answered });
                 }
             }
+            let epoch = entered.view().read_layout().epoch();
+            let (key, pass) = (order.key, order.terms.pass);
+            self.repair(entered, pass, key, &state, &found, others);
+            let now_ms = self.parts.clock.now_ms();
+            return Ok(ReadAnswer { state, now_ms, answered, sloppy, behind, epoch });
         }
     }
 
@@ -84,7 +102,9 @@ impl Coordinator {
             FuturesUnordered::new();
         let mut hedge: Option<Instant> = None;
         let mut handoff = Some(Instant::now() + self.parts.patience.handoff);
+        let (n, mut went_on_from) = (entered.record.quorum().n, None);
         loop {
+            let mut answer = None;
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Ask { node, stand_in, part } => {
@@ -94,8 +114,18 @@ impl Coordinator {
                         open.push(self.fetch(node, stand_in, part, &order.key, stamp, until).boxed());
                     }
                     Effect::ArmHedge => hedge = Some(Instant::now() + self.parts.patience.hedge),
-                    Effect::Answer(outcome) => return Round::Answered(outcome, found),
+                    Effect::Answer(outcome) => answer = Some(outcome),
                 }
+            }
+            if let Some(outcome) = answer {
+                let grown = went_on_from.is_none_or(|answered| outcome.answered > answered);
+                let behind = merged(&found).is_ok_and(|state| !covers(&state, order, outcome, n));
+                if !(grown && behind && outcome.enough) || Instant::now() >= until {
+                    return Round::Answered(outcome, found);
+                }
+                went_on_from = Some(outcome.answered);
+                effects = read.go_on(up);
+                continue;
             }
             let event = tokio::select! {
                 Some((node, fetched)) = open.next() => match fetched {
@@ -189,6 +219,17 @@ fn merged(found: &[Found]) -> Result<State, CoordinateError> {
         }
     }
     Ok(state)
+}
+
+/// Whether the state has all that the request has to cover. Where all of the key's own members have answered a strict
+/// read, a writer that none of them knows has been reaped: a strict write was on some of them, and a context loses an
+/// entry only when the key goes.
+fn covers(state: &State, order: &ReadOrder, outcome: Outcome, n: u8) -> bool {
+    let all = order.terms.strict && outcome.answered >= usize::from(n);
+    order.at_least.iter().all(|(writer, counter)| {
+        let known = state.context().counter(writer);
+        known >= counter || (all && known == 0)
+    })
 }
 
 const fn end_of(outcome: Outcome) -> End {

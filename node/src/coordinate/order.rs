@@ -30,6 +30,8 @@ pub struct ReadOrder {
     pub key: Bytes,
     /// Return what was found though fewer answered than were wanted.
     pub allow_partial: bool,
+    /// What the answer has to cover.
+    pub at_least: VersionVector,
     /// How it is to be carried out.
     pub terms: Terms,
 }
@@ -55,6 +57,8 @@ pub struct WriteAnswer {
     /// Covers the write, as the client carries it. Empty if other versions stand beside it: a context that covered
     /// those would have the client discard what it has never seen.
     pub context: Bytes,
+    /// Names this write, for reads that have to cover it. Empty if its dot is not known any more.
+    pub witness: Bytes,
     /// Distinct members that had it on disk, in the layout with the fewest.
     pub answered: usize,
     /// It needed stand-ins.
@@ -76,6 +80,8 @@ pub struct ReadAnswer {
     pub answered: usize,
     /// A stand-in is among them.
     pub sloppy: bool,
+    /// Not all that was to be covered is.
+    pub behind: bool,
     /// Of the layout that served.
     pub epoch: u64,
 }

@@ -112,7 +112,14 @@ impl Coordinator {
         if let Retry::Reaped(versions) = retry {
             let epoch = entered.record.stamp().epoch;
             self.parts.metrics.write_ended(End::Quorum);
-            return Ok(WriteAnswer { context: Bytes::new(), answered: w, sloppy: false, epoch, versions });
+            return Ok(WriteAnswer {
+                context: Bytes::new(),
+                witness: Bytes::new(),
+                answered: w,
+                sloppy: false,
+                epoch,
+                versions,
+            });
         }
         let first = if let Retry::Superseded(dot, state) = retry {
             self.again(key.clone(), state, dot, hint)?
@@ -347,5 +354,6 @@ fn write_answer(
     let stands = parcel.state.siblings().iter().any(|sibling| Some(sibling.dot) == dot);
     let alone = versions == 1 && stands;
     let context = if alone { Context::encode(&parcel.key, view.context) } else { Bytes::new() };
-    WriteAnswer { context, answered, sloppy, epoch, versions }
+    let witness = dot.map(|dot| Context::witness(&parcel.key, dot)).unwrap_or_default();
+    WriteAnswer { context, witness, answered, sloppy, epoch, versions }
 }

@@ -104,6 +104,9 @@ struct Asked {
 #[derive(Debug)]
 pub struct Read {
     me: NodeId,
+    /// Members that the request wants.
+    wanted: usize,
+    /// Members that have to answer: more than that where what was found is not enough.
     needed: usize,
     /// How many more than needed are to be on their way.
     hedges: usize,
@@ -129,6 +132,7 @@ impl Read {
         let fallbacks = if strict { Vec::new() } else { targets.fallbacks };
         let mut read = Self {
             me,
+            wanted: r,
             needed: r,
             hedges: 0,
             holders: targets.holders.into(),
@@ -188,6 +192,23 @@ impl Read {
         if !self.done {
             self.ask_for_unmatched(&mut effects);
             if event == Event::HedgeDue && self.may_hedge() {
+                effects.push(Effect::ArmHedge);
+            }
+        }
+        effects
+    }
+
+    /// What was found lacks what the client knows to exist: another answer is waited for beside those that there are.
+    /// Answers at once if nobody is left who could give one.
+    pub fn go_on(&mut self, up: impl Fn(NodeId) -> bool) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.done = false;
+        self.needed = self.asked.iter().filter(|asked| self.counts(asked)).count() + 1;
+        self.ask_more(&up, &mut effects);
+        self.answer_if_decided(&mut effects);
+        if !self.done {
+            self.ask_for_unmatched(&mut effects);
+            if self.may_hedge() {
                 effects.push(Effect::ArmHedge);
             }
         }
@@ -288,7 +309,7 @@ impl Read {
         let sloppy = answered.clone().any(|asked| asked.stand_in);
         let matched = answered.clone().filter(|asked| matches!(asked.told, Some(Told::Digest(_)))).count();
         let answered = answered.count();
-        let enough = answered >= self.needed;
+        let enough = answered >= self.wanted;
         effects.push(Effect::Answer(Outcome { answered, matched, enough, sloppy }));
     }
 }

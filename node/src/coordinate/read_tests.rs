@@ -151,6 +151,28 @@ fn one_that_fails_to_send_the_state_behind_its_hash_is_replaced() {
 }
 
 #[test]
+fn where_what_was_found_lacks_something_the_others_are_asked_one_by_one() {
+    let (mut read, _) = start(1, all_up);
+    assert_eq!(read.on(whole(1, 1), all_up), [answer(1, 0, true, false)]);
+    assert_eq!(read.go_on(all_up), [ask_hash(2), Effect::ArmHedge]);
+    assert_eq!(read.on(digest(2, 2), all_up), [ask(2)]);
+    assert_eq!(read.on(whole(2, 2), all_up), [answer(2, 0, true, false)]);
+    assert_eq!(read.go_on(all_up), [ask_hash(3)]);
+    assert_eq!(read.on(digest(3, 2), all_up), [answer(3, 1, true, false)]);
+    assert_eq!(read.go_on(all_up), [answer(3, 1, true, false)], "nobody is left");
+}
+
+#[test]
+fn going_on_a_missing_member_is_stood_in_for_and_the_deadline_still_holds() {
+    let (mut read, _) = start(1, all_up_but(&[2]));
+    read.on(whole(1, 1), all_up_but(&[2]));
+    assert_eq!(read.go_on(all_up_but(&[2])), [ask_hash(3)]);
+    assert_eq!(read.on(digest(3, 1), all_up_but(&[2])), [answer(2, 1, true, false)]);
+    assert_eq!(read.go_on(all_up_but(&[2])), [stand_in(4)]);
+    assert_eq!(read.on(Event::DeadlineDue, all_up), [answer(2, 1, true, false)]);
+}
+
+#[test]
 fn one_more_is_asked_for_one_that_is_slow() {
     let (mut read, _) = start(2, all_up);
     read.on(whole(1, 1), all_up);

@@ -3,16 +3,21 @@
 //! ```text
 //! version u8 = 1, key hash 8, vector (as in a state), CRC-32 u32 BE of all before it
 //! ```
+//! A witness is the same with version 2 and the one dot of a write. It says what a read has to have seen, and not what a
+//! client has: a write that passed it would discard versions that its client never saw.
+//!
 //! The checksum and the hash catch mistakes, not malice: a client that forges a context harms its own key only.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::actor::Dot;
 use super::codec::{CodecError, put_vector, take_vector};
 use super::vector::VersionVector;
 use super::wire::Input;
 
 const VERSION: u8 = 1;
+const WITNESS: u8 = 2;
 
 /// Why bytes are no context for a key. All mean INVALID_ARGUMENT: the client should read the key again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +25,9 @@ pub enum ContextError {
     /// A format of another release.
     #[error("context format {0} is not known to this node; read the key again")]
     Version(u8),
+    /// It names a write, and not what a client has seen.
+    #[error("this is a witness, for `at_least` of a read; pass the context that a read of this key returned")]
+    Witness,
     /// Bytes were lost or changed on the way.
     #[error("the context is damaged; pass it back exactly as the read returned it")]
     Damaged,
@@ -44,18 +52,28 @@ impl Context {
         if seen.is_empty() {
             return Bytes::new();
         }
-        let mut out = Vec::with_capacity(16 + 24 * seen.len());
-        out.push(VERSION);
-        out.extend_from_slice(&key_hash(key));
-        put_vector(&mut out, seen);
-        out.extend_from_slice(&crc32fast::hash(&out).to_be_bytes());
-        out.into()
+        encode(VERSION, key, seen)
+    }
+
+    /// The write to `key` that made `dot`, for reads that have to cover it.
+    pub fn witness(key: &[u8], dot: Dot) -> Bytes {
+        let mut seen = VersionVector::new();
+        seen.extend(dot);
+        encode(WITNESS, key, &seen)
     }
 
     /// What a client of `key` has seen, from what it passed back. No bytes: nothing.
     pub fn decode(key: &[u8], bytes: &[u8]) -> Result<VersionVector, ContextError> {
+        match bytes.first() {
+            Some(&WITNESS) => Err(ContextError::Witness),
+            _ => Self::decode_seen(key, bytes),
+        }
+    }
+
+    /// What a read of `key` has to cover, from a context or a witness.
+    pub fn decode_seen(key: &[u8], bytes: &[u8]) -> Result<VersionVector, ContextError> {
         let Some(&version) = bytes.first() else { return Ok(VersionVector::new()) };
-        if version != VERSION {
+        if !matches!(version, VERSION | WITNESS) {
             return Err(ContextError::Version(version));
         }
         let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(ContextError::Damaged)?;
@@ -72,6 +90,15 @@ impl Context {
         }
         Ok(entries.into_iter().collect())
     }
+}
+
+fn encode(version: u8, key: &[u8], seen: &VersionVector) -> Bytes {
+    let mut out = Vec::with_capacity(16 + 24 * seen.len());
+    out.push(version);
+    out.extend_from_slice(&key_hash(key));
+    put_vector(&mut out, seen);
+    out.extend_from_slice(&crc32fast::hash(&out).to_be_bytes());
+    out.into()
 }
 
 fn key_hash(key: &[u8]) -> [u8; 8] {
@@ -97,6 +124,18 @@ mod tests {
         assert_eq!(Context::decode(b"a", &[1]), Err(ContextError::Damaged));
     }
 
+    #[test]
+    fn a_witness_is_good_for_reads_of_its_key_only() {
+        let dot = crate::version::testing::dot(1, 2, 3);
+        let witness = Context::witness(b"a", dot);
+        let seen = Context::decode_seen(b"a", &witness).unwrap();
+        assert!(seen.covers(dot) && seen.len() == 1);
+        assert_eq!(Context::decode(b"a", &witness), Err(ContextError::Witness));
+        assert_eq!(Context::decode_seen(b"b", &witness), Err(ContextError::AnotherKey));
+        let context = Context::encode(b"a", &seen);
+        assert_eq!(Context::decode_seen(b"a", &context), Ok(seen));
+    }
+
     proptest! {
         #[test]
         fn any_one_changed_byte_is_noticed(vector in vectors(), at: prop::sample::Index, flip in 1u8..) {
@@ -111,7 +150,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = Context::decode(b"k", &bytes);
+            let _ = (Context::decode(b"k", &bytes), Context::decode_seen(b"k", &bytes));
         }
     }
 }

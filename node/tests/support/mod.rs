@@ -112,8 +112,12 @@ pub(crate) async fn get(board: &Switchboard, key: &str) -> Vec<Bytes> {
     loop {
         for (coordinator, gate) in coordinators(board, key) {
             let Some(terms) = terms(&gate) else { continue };
-            let order =
-                ReadOrder { key: Bytes::copy_from_slice(key.as_bytes()), allow_partial: false, terms };
+            let order = ReadOrder {
+                key: Bytes::copy_from_slice(key.as_bytes()),
+                allow_partial: false,
+                at_least: VersionVector::new(),
+                terms,
+            };
             match coordinator.read(order).await {
                 Ok(answer) => return answer.state.values().cloned().collect(),
                 Err(CoordinateError::NotServing) => {}
