@@ -24,11 +24,13 @@ pub enum Fault {
     NoBarrier,
     /// One answer is a quorum.
     QuorumOfOne,
+    /// A node whose data was set back to an older copy goes on serving it.
+    ServeSetBack,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SkipSync,
         Self::AnswerBeforeSync,
         Self::ForgetHint,
@@ -38,6 +40,7 @@ impl Fault {
         Self::KeepActor,
         Self::NoBarrier,
         Self::QuorumOfOne,
+        Self::ServeSetBack,
     ];
 }
 

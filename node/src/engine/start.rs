@@ -39,6 +39,7 @@ impl Engine {
                     .await;
             match start {
                 Start::Keep => {}
+                Start::SetBack(_) if planted::is(Fault::ServeSetBack) => {}
                 Start::NewActor(_) if planted::is(Fault::KeepActor) => {}
                 Start::NewActor(why) => {
                     let actor = ActorId(self.entropy.draw());

@@ -7,6 +7,7 @@ use dynamo_ring::NodeId;
 use tokio::sync::watch;
 
 use crate::peer::OnHello;
+use crate::planted::{self, Fault};
 use crate::store::Committer;
 
 /// This node's data is an older copy of what it once had.
@@ -37,6 +38,9 @@ impl Default for Alarm {
 impl Alarm {
     /// Raises it; the first reason stays.
     pub fn raise(&self, set_back: SetBack) {
+        if planted::is(Fault::ServeSetBack) {
+            return;
+        }
         self.0.send_if_modified(|raised| {
             let first = raised.is_none();
             raised.get_or_insert(set_back);

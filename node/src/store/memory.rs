@@ -40,6 +40,13 @@ impl MemoryStore {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Another disk that holds what this one holds now, all of it synced: a copy of the volume, as a backup takes it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let spaces = self.disk().spaces.clone();
+        Self { disk: Arc::new(Mutex::new(Disk { spaces, ..Disk::default() })) }
+    }
+
     /// The machine loses power: what was not synced is gone. Faults end with it.
     pub fn crash(&self) {
         self.crash_keeping(0);

@@ -13,6 +13,7 @@
 //! | [`world`] | all machines, the layout, the end |
 //! | [`nemesis`] | what goes wrong, and when |
 //! | [`clients`] | requests, and what was answered |
+//! | [`set_back`] | a volume that is put back to an older copy |
 //! | [`run`] | one seed from the beginning to its verdict |
 //!
 //! [`MemoryStore`]: dynamo_node::store::MemoryStore
@@ -24,4 +25,5 @@ pub mod nemesis;
 pub mod net;
 mod pipe;
 pub mod run;
+pub mod set_back;
 pub mod world;

@@ -1,12 +1,13 @@
 //! One seed from the beginning to its verdict.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dynamo_checker::{History, Op, OpId, Outcome, Request, Value, check};
 use futures::future::join_all;
-use tokio::runtime::{Builder, RngSeed, UnhandledPanic};
+use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
@@ -112,17 +113,22 @@ impl Log {
     }
 }
 
-/// Runs one seed.
-pub fn run(seed: u64, size: Size) -> Verdict {
+/// The runtime of a seed: one thread, time that stands still while anything runs, and everything that is left to chance
+/// drawn from the seed.
+pub(crate) fn runtime(seed: u64) -> Result<Runtime, String> {
     let mut builder = Builder::new_current_thread();
     builder.enable_time().start_paused(true).rng_seed(RngSeed::from_bytes(&seed.to_be_bytes()));
     builder.unhandled_panic(UnhandledPanic::ShutdownRuntime);
-    let runtime = match builder.build() {
+    builder.build().map_err(|why| format!("no runtime: {why}"))
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, size: Size) -> Verdict {
+    let runtime = match runtime(seed) {
         Ok(runtime) => runtime,
-        Err(why) => return failed(seed, format!("no runtime: {why}")),
+        Err(why) => return failed(seed, why),
     };
-    let simulated =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(simulate(seed, size))));
+    let simulated = catch_unwind(AssertUnwindSafe(|| runtime.block_on(simulate(seed, size))));
     simulated.unwrap_or_else(|_| failed(seed, "a task panicked; the first lines above say where".to_owned()))
 }
 
