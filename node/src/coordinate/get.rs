@@ -21,8 +21,9 @@ use crate::layout::Entered;
 use crate::limits::Pass;
 use crate::version::{State, StateHash};
 
-/// How long a repair behind the answer may take.
+/// How long a repair behind the answer may take, and for how many bytes it is given another second.
 const REPAIR: Duration = Duration::from_secs(2);
+const REPAIR_BYTES: usize = 4 << 20;
 
 /// Between two rounds of a read whose members have not seen all that it has to cover; doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -197,7 +198,8 @@ impl Coordinator {
         tokio::spawn(async move {
             let _pass = pass;
             let stamp = entered.stamp();
-            let stores = stale.into_iter().map(|node| this.store_at(node, None, &parcel, stamp, REPAIR));
+            let within = REPAIR + Duration::from_secs((parcel.encoded.len() / REPAIR_BYTES) as u64);
+            let stores = stale.into_iter().map(|node| this.store_at(node, None, &parcel, stamp, within));
             // Who is not reached stays stale until the next read, or until anti-entropy finds it.
             join_all(stores).await;
             drop(entered);

@@ -12,7 +12,8 @@ use super::error::SubmitError;
 pub struct QueueLimits {
     /// Operations that may wait.
     pub waiting: usize,
-    /// Bytes that may wait.
+    /// Bytes that may wait: so many of operations up to 1 MiB, and so many of larger ones, so that neither keep the
+    /// others out. One that is larger alone is let in when no other of its kind waits.
     pub waiting_bytes: usize,
     /// Operations in one batch.
     pub batch: usize,
@@ -35,11 +36,22 @@ enum Door {
     Failed(String),
 }
 
+/// An operation above this, in bytes, counts among the large ones.
+const LARGE: usize = 1 << 20;
+
 #[derive(Debug)]
 struct Inner<T> {
     waiting: VecDeque<(usize, T)>,
-    bytes: usize,
+    small_bytes: usize,
+    large_bytes: usize,
     door: Door,
+}
+
+impl<T> Inner<T> {
+    /// The bytes that wait of operations of this kind.
+    const fn bytes_like(&mut self, weight: usize) -> &mut usize {
+        if weight > LARGE { &mut self.large_bytes } else { &mut self.small_bytes }
+    }
 }
 
 /// Things with their weights, first in, first out.
@@ -54,7 +66,7 @@ pub(super) struct Queue<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        let inner = Inner { waiting: VecDeque::new(), bytes: 0, door: Door::Open };
+        let inner = Inner { waiting: VecDeque::new(), small_bytes: 0, large_bytes: 0, door: Door::Open };
         Self { limits, inner: Mutex::new(inner), changed: Condvar::new(), filled: Notify::new() }
     }
 
@@ -70,12 +82,12 @@ impl<T> Queue<T> {
             Door::Closed => return Err(SubmitError::Stopped),
             Door::Failed(why) => return Err(SubmitError::Fatal(why.clone())),
         }
-        // One that is larger than the bound alone is let in when nothing else waits.
-        let too_large = inner.bytes.saturating_add(weight) > self.limits.waiting_bytes;
-        if inner.waiting.len() >= self.limits.waiting || (too_large && !inner.waiting.is_empty()) {
+        let full = inner.waiting.len() >= self.limits.waiting;
+        let bytes = inner.bytes_like(weight);
+        if full || (*bytes > 0 && bytes.saturating_add(weight) > self.limits.waiting_bytes) {
             return Err(SubmitError::Overloaded);
         }
-        inner.bytes += weight;
+        *bytes += weight;
         inner.waiting.push_back((weight, item));
         self.changed.notify_one();
         self.filled.notify_one();
@@ -124,7 +136,7 @@ impl<T> Queue<T> {
             && let Some((weight, item)) = inner.waiting.pop_front()
         {
             bytes = bytes.saturating_add(weight);
-            inner.bytes -= weight;
+            *inner.bytes_like(weight) -= weight;
             batch.push(item);
         }
         batch
@@ -133,7 +145,7 @@ impl<T> Queue<T> {
     /// Operations and bytes that wait.
     pub(super) fn depth(&self) -> (usize, usize) {
         let inner = self.lock();
-        (inner.waiting.len(), inner.bytes)
+        (inner.waiting.len(), inner.small_bytes + inner.large_bytes)
     }
 
     /// Lets nothing more in; what waits is still taken.
@@ -150,7 +162,7 @@ impl<T> Queue<T> {
     pub(super) fn fail(&self, why: &str) -> Vec<T> {
         let mut inner = self.lock();
         inner.door = Door::Failed(why.to_owned());
-        inner.bytes = 0;
+        (inner.small_bytes, inner.large_bytes) = (0, 0);
         let waiting = std::mem::take(&mut inner.waiting);
         self.changed.notify_all();
         self.filled.notify_one();
@@ -177,6 +189,20 @@ mod tests {
         }
         assert_eq!(queue.push(0, 4), Err(SubmitError::Overloaded));
         assert_eq!(queue.depth(), (3, 3));
+    }
+
+    #[test]
+    fn large_operations_keep_no_small_ones_out_nor_the_other_way_round() {
+        let queue = queue();
+        assert_eq!(queue.push(10, 1), Ok(()));
+        assert_eq!(queue.push(LARGE + 1, 2), Ok(()), "no other large one waits");
+        assert_eq!(queue.push(LARGE + 1, 3), Err(SubmitError::Overloaded));
+        assert_eq!(queue.push(1, 4), Err(SubmitError::Overloaded));
+        assert_eq!(queue.depth(), (2, LARGE + 11));
+        assert_eq!((queue.take(), queue.depth()), (vec![1], (1, LARGE + 1)));
+        assert_eq!(queue.push(1, 4), Ok(()));
+        assert_eq!((queue.take(), queue.take()), (vec![2], vec![4]));
+        assert_eq!(queue.depth(), (0, 0));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! The descent itself is [`Descent`], pure; this is its driver. Everything that differed when it began, and still does,
 //! is found, whatever is written meanwhile.
 
+use std::collections::VecDeque;
+
 use dynamo_ring::{LayoutId, NodeId, Partition, Position};
 
-use super::exchange::{Exchange, ExchangeError, KeyAndState, bytes_of, messages};
+use super::exchange::{Exchange, ExchangeError, KeyAndState, MESSAGE_BYTES, POSITIONS, bytes_of};
 use super::throttle::Pace;
 use crate::layout::Entered;
 use crate::merkle::{Descent, Difference, MerkleHash, Prefix, Question};
-use crate::store::blocking;
+use crate::store::{Local, StoreError, blocking};
 
 /// Prefixes asked for at a time: a request and its answer stay below 20 KiB.
 const PREFIXES: usize = 32;
@@ -134,23 +136,36 @@ impl Moving<'_> {
 
     async fn push(&mut self, found: &[Difference]) -> Result<(), ExchangeError> {
         let owed = found.iter().filter(|difference| !matches!(difference, Difference::TheirsOnly(..)));
-        let positions: Vec<Position> = owed.map(Difference::position).collect();
-        for positions in positions.chunks(super::exchange::POSITIONS) {
-            let (local, positions) = (self.exchange.local.clone(), positions.to_vec());
-            let read = move || -> Result<Vec<KeyAndState>, ExchangeError> {
-                let entries = positions.into_iter().map(|position| local.at(position));
-                Ok(entries.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-            };
-            for message in messages(blocking(read).await?) {
-                let (count, bytes) = (message.len() as u64, bytes_of(&message));
-                let entered: Entered = self.exchange.enter(self.id)?;
-                self.exchange.push(self.peer, message, None, entered.stamp()).await?;
-                drop(entered);
-                self.compared.pushed += count;
-                self.compared.bytes_pushed += bytes;
-                self.pace.keep(bytes).await;
-            }
+        let mut positions: VecDeque<Position> = owed.map(Difference::position).collect();
+        while !positions.is_empty() {
+            let local = self.exchange.local.clone();
+            let read = move || Ok::<_, ExchangeError>((message(&local, &mut positions)?, positions));
+            let (message, rest) = blocking(read).await?;
+            positions = rest;
+            let (count, bytes) = (message.len() as u64, bytes_of(&message));
+            let entered: Entered = self.exchange.enter(self.id)?;
+            self.exchange.push(self.peer, message, None, entered.stamp()).await?;
+            drop(entered);
+            self.compared.pushed += count;
+            self.compared.bytes_pushed += bytes;
+            self.pace.keep(bytes).await;
         }
         Ok(())
     }
+}
+
+/// The states of the first of these keys, until a message is full; no more of them is in memory at a time. A key that
+/// is no longer here is left out.
+fn message(local: &Local, positions: &mut VecDeque<Position>) -> Result<Vec<KeyAndState>, StoreError> {
+    let (mut message, mut bytes) = (Vec::new(), 0);
+    while message.len() < POSITIONS
+        && bytes < MESSAGE_BYTES
+        && let Some(position) = positions.pop_front()
+    {
+        if let Some((key, state)) = local.at(position)? {
+            bytes += key.as_bytes().len() + state.len();
+            message.push((key, state));
+        }
+    }
+    Ok(message)
 }

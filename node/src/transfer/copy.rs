@@ -11,15 +11,18 @@ use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
 use super::facts::{Copied, Pull};
 use super::progress::Progress;
-use super::pull::{keep, pull};
+use super::pull::{Means, keep, pull};
 use super::sync::{Next, PartitionSync};
 use super::throttle::Pace;
 use crate::layout::{Duty, Standing};
+use crate::peer::room::Room;
 use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
 /// Partitions that are copied side by side.
 const ABREAST: usize = 4;
+/// Bytes of batches above 1 MiB that come at a time; one that is larger comes alone.
+const ROOM: usize = 64 << 20;
 /// How long to wait before what could not be done is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often an idle copier looks, though it is woken by every change of layout.
@@ -31,6 +34,7 @@ pub struct Copier {
     exchange: Exchange,
     pace: Pace,
     progress: Progress,
+    room: Room,
     work: Option<Work>,
     layouts: tokio::sync::watch::Receiver<Option<std::sync::Arc<Standing>>>,
 }
@@ -48,7 +52,7 @@ impl Copier {
     /// A copier that keeps to `pace` and tells `progress`.
     pub fn new(exchange: Exchange, pace: Pace, progress: Progress) -> Self {
         let layouts = exchange.layouts.subscribe();
-        Self { exchange, pace, progress, work: None, layouts }
+        Self { exchange, pace, progress, room: Room::new(ROOM), work: None, layouts }
     }
 
     async fn pass(&mut self) -> Result<Turn, ExchangeError> {
@@ -170,10 +174,11 @@ impl One<'_> {
         copied: &mut Copied,
         machine: &mut PartitionSync,
     ) -> Result<(), ExchangeError> {
-        let Copier { exchange, pace, progress, .. } = self.copier;
+        let Copier { exchange, pace, progress, room, .. } = self.copier;
         match next {
             Next::Pull(from) => {
-                pull(exchange, self.target, from, self.partition, copied, pace, progress).await?;
+                let means = Means { pace, progress, room };
+                pull(exchange, self.target, from, self.partition, copied, means).await?;
                 machine.pulled();
             }
             Next::Compare(with) => {

@@ -21,6 +21,8 @@ use crate::store::{Committer, DataKey, Local, MergeMany, OpError, PeerMark, Stor
 
 /// How long a peer has to answer one message.
 pub const WITHIN: Duration = Duration::from_secs(10);
+/// Bytes a second that a large message is given time for beyond that.
+const SLOWEST: u64 = 4 << 20;
 /// Entry bytes after which a message is full, but for one entry that is larger.
 pub const MESSAGE_BYTES: usize = 1 << 20;
 /// Positions asked for in one message.
@@ -163,12 +165,15 @@ impl Exchange {
         if entries.is_empty() {
             return Ok(());
         }
+        let bytes = bytes_of(&entries);
         let entry = |(key, state): KeyAndState| Entry { data_key: key.as_bytes().clone(), state };
         let request = StoreManyRequest {
             entries: entries.into_iter().map(entry).collect(),
             hint_for: hint_for.map(node_id_bytes).unwrap_or_default(),
         };
-        let StoreManyReply {} = self.ask(peer, Op::StoreMany(request), stamp).await?;
+        let within = WITHIN + Duration::from_secs(bytes / SLOWEST);
+        let op = Op::StoreMany(request);
+        let StoreManyReply {} = ask(&*self.network, peer, op, stamp, within).await?;
         Ok(())
     }
 
@@ -221,22 +226,4 @@ pub fn from_peer(
 /// Bytes of some entries.
 pub fn bytes_of(entries: &[KeyAndState]) -> u64 {
     entries.iter().map(|(key, state)| (key.as_bytes().len() + state.len()) as u64).sum()
-}
-
-/// Cuts entries into messages.
-pub fn messages(entries: Vec<KeyAndState>) -> Vec<Vec<KeyAndState>> {
-    let (mut messages, mut last, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for (key, state) in entries {
-        let more = key.as_bytes().len() + state.len();
-        if !last.is_empty() && bytes + more > MESSAGE_BYTES {
-            messages.push(std::mem::take(&mut last));
-            bytes = 0;
-        }
-        bytes += more;
-        last.push((key, state));
-    }
-    if !last.is_empty() {
-        messages.push(last);
-    }
-    messages
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dynamo_proto::v1::{PullBatch, PullRequest};
 use dynamo_ring::{LayoutId, NodeId, Partition};
 use futures::StreamExt;
+use prost::Message;
 use tokio::time::timeout;
 
 use super::exchange::{Exchange, ExchangeError, bytes_of, from_peer};
@@ -14,12 +15,14 @@ use super::progress::Progress;
 use super::purge::submit;
 use super::serve::checksum;
 use super::throttle::Pace;
-use crate::peer::PeerError;
+use crate::peer::parts::{Assembler, Came};
+use crate::peer::room::{Held, Room};
 use crate::peer::wire::{Sender, stamp_message};
+use crate::peer::{PeerError, PullStream};
 use crate::store::{Batch, MergeMany, OpError, Operation, PeerMark, PutMeta};
 use crate::version::ActorId;
 
-/// How long a source may be silent between two batches.
+/// How long a source may be silent between two batches, or two parts of one.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Entries, and how far the copy has come with them: in one batch, so that a crash can part neither from the other.
@@ -53,6 +56,17 @@ pub async fn keep(exchange: &Exchange, partition: Partition, copied: &Copied) ->
     submit(&exchange.committer, fact).await
 }
 
+/// What pulls share.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// How fast they may be.
+    pub pace: &'a Pace,
+    /// Who is told of them.
+    pub progress: &'a Progress,
+    /// Room for batches that come in parts. A pull waits for it, and its source waits along.
+    pub room: &'a Room,
+}
+
 /// Pulls what is missing of a partition for target `id`, from one holder, and keeps `copied` up with it.
 pub async fn pull(
     exchange: &Exchange,
@@ -60,8 +74,7 @@ pub async fn pull(
     from: NodeId,
     partition: Partition,
     copied: &mut Copied,
-    pace: &Pace,
-    progress: &Progress,
+    means: Means<'_>,
 ) -> Result<(), ExchangeError> {
     let _begun = exchange.layouts.begin(Some(partition));
     let request = {
@@ -74,24 +87,60 @@ pub async fn pull(
         let stamp = Some(stamp_message(entered.stamp()));
         PullRequest { sender: Some(sender.message()), stamp, partition: partition.0.into(), after }
     };
-    let mut batches = exchange.network.pull(from, request).await?;
+    let batches = exchange.network.pull(from, request).await?;
+    let mut incoming = Incoming { from, batches, coming: Assembler::default(), room: means.room };
     loop {
-        let silent = PeerError::Timeout { node: from, within: SILENCE };
-        let batch = timeout(SILENCE, batches.next()).await.map_err(|_| silent)?;
-        let batch = match batch {
-            Some(Ok(batch)) => batch,
-            Some(Err(status)) => return Err(ExchangeError::Strange(from, status.message().to_owned())),
-            // A stream that ends before it said that it is done has been cut off.
-            None => return Err(PeerError::Lost(from).into()),
-        };
+        let (batch, _held) = incoming.next().await?;
         let done = batch.done;
         let bytes = take_in(exchange, id, from, partition, batch, copied).await?;
-        progress.note(id, partition, copied, bytes);
+        means.progress.note(id, partition, copied, bytes);
         // The last batch is paid for too: most partitions fit into one, and would else go past the limit.
-        pace.keep(bytes).await;
+        means.pace.keep(bytes).await;
         if done {
             return Ok(());
         }
+    }
+}
+
+/// The batches of one source, put together where they come in parts.
+struct Incoming<'a> {
+    from: NodeId,
+    batches: PullStream,
+    coming: Assembler,
+    room: &'a Room,
+}
+
+impl Incoming<'_> {
+    /// The next batch, and the room that it takes.
+    async fn next(&mut self) -> Result<(PullBatch, Option<Held>), ExchangeError> {
+        loop {
+            let mut batch = self.message().await?;
+            let Some(part) = batch.part.take() else { return Ok((batch, None)) };
+            let total = usize::try_from(part.total).unwrap_or(usize::MAX);
+            let mut held = if part.index == 0 { self.room.wait(total).await } else { None };
+            let came = self.coming.part(0, &part, |_| held.take());
+            match came.map_err(|why| self.strange(&why))? {
+                Came::More => {}
+                Came::Whole(bytes, held) => {
+                    return Ok((PullBatch::decode(bytes).map_err(|why| self.strange(&why))?, Some(held)));
+                }
+                Came::NoRoom(_) | Came::Nobody => return Err(self.strange(&"a part of no batch")),
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Result<PullBatch, ExchangeError> {
+        let silent = PeerError::Timeout { node: self.from, within: SILENCE };
+        match timeout(SILENCE, self.batches.next()).await.map_err(|_| silent)? {
+            Some(Ok(batch)) => Ok(batch),
+            Some(Err(status)) => Err(self.strange(&status.message())),
+            // A stream that ends before it said that it is done has been cut off.
+            None => Err(PeerError::Lost(self.from).into()),
+        }
+    }
+
+    fn strange(&self, why: &dyn std::fmt::Display) -> ExchangeError {
+        ExchangeError::Strange(self.from, why.to_string())
     }
 }
 

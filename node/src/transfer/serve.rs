@@ -14,11 +14,13 @@ use dynamo_ring::fence::Verdict;
 use dynamo_ring::{Partition, Position};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use prost::Message;
 use tonic::Status;
 
 use super::exchange::{KeyAndState, MESSAGE_BYTES, POSITIONS};
 use crate::layout::Layouts;
 use crate::merkle::{Node, Prefix};
+use crate::peer::parts::{Cut, WHOLE};
 use crate::peer::wire::{self, Sender};
 use crate::store::{DataKey, Local, Store, StoreError, blocking};
 
@@ -55,7 +57,24 @@ pub fn pull(
             Err(why) => (Err(Status::unavailable(why.to_string())), (None, me)),
         })
     });
-    Ok(batches.boxed())
+    Ok(batches.flat_map(in_parts).boxed())
+}
+
+/// A batch as it is sent: one with a large entry goes in parts.
+fn in_parts(batch: Result<PullBatch, Status>) -> BoxStream<'static, Result<PullBatch, Status>> {
+    match batch {
+        Ok(batch) if batch.encoded_len() > WHOLE => {
+            let cut = Cut::new(batch.encode_to_vec().into());
+            let parts = stream::unfold(Some(cut), |cut| async move {
+                let mut cut = cut?;
+                let part = cut.next_part();
+                let rest = (!part.last).then_some(cut);
+                Some((Ok(PullBatch { part: Some(part), ..PullBatch::default() }), rest))
+            });
+            parts.boxed()
+        }
+        batch => stream::iter([batch]).boxed(),
+    }
 }
 
 /// Who may pull what, and from where on.
@@ -207,6 +226,8 @@ mod tests {
 
     use super::*;
     use crate::entropy::Entropy;
+    use crate::peer::parts::{Assembler, Came, PART};
+    use crate::peer::room::Room;
     use crate::store::{Batch, Identity, LayoutChange, Limits, MemoryStore, Operation, Put};
     use crate::version::VersionVector;
 
@@ -306,6 +327,28 @@ mod tests {
         assert_eq!(came, expected);
         let rest: usize = read(Some(expected[6].clone())).iter().map(|batch| batch.entries.len()).sum();
         assert_eq!(rest, 3);
+    }
+
+    #[tokio::test]
+    async fn a_batch_with_a_large_entry_goes_in_parts() {
+        let keys = keys(2);
+        let local = local(&[(keys[0].1.as_str(), 3 << 20), (keys[1].1.as_str(), 10)]);
+        let mut reading = Reading { local, partition: Partition(0), after: None, first: true };
+        let (large, small) = (reading.next().unwrap(), reading.next().unwrap());
+        let whole: Vec<_> = in_parts(Ok(small.clone())).collect().await;
+        assert_eq!(whole.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [small]);
+        let (mut coming, room) = (Assembler::default(), Room::new(1 << 20));
+        let mut came = Vec::new();
+        let parts: Vec<_> = in_parts(Ok(large.clone())).collect().await;
+        assert!(parts.len() > 6);
+        for batch in parts {
+            let batch = batch.unwrap();
+            assert!(batch.encoded_len() <= PART + 64 && batch.entries.is_empty());
+            if let Came::Whole(bytes, _) = coming.part(0, &batch.part.unwrap(), |n| room.take(n)).unwrap() {
+                came.push(PullBatch::decode(bytes).unwrap());
+            }
+        }
+        assert_eq!(came, [large]);
     }
 
     #[test]
