@@ -78,7 +78,6 @@ impl<'a> Cover<'a> {
             let read = self.op(read);
             let returned = read.read().into_iter().flatten().filter_map(|value| self.writer(*value));
             to_do.extend(returned);
-            // What a read shows may stand on a put that a put replaced: all of that is reached by the values' own writers.
         }
         covered
     }

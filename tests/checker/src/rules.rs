@@ -87,8 +87,8 @@ fn lost(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
 
 fn stale(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
     let mut broken = Vec::new();
-    // All requests for the key have to be strict: one write that is not may be what a strict read sees of a strict write's
-    // successors, which is allowed, but one strict write is never hidden by it.
+    // Requests that are not strict change nothing of it: they may add to what a strict read returns, never hide a strict
+    // write from it.
     for (read, op) in history.ops.iter().enumerate().filter(|(_, op)| op.strict) {
         let Some(values) = op.read() else { continue };
         let covered = cover.may_be_covered(op.key, values, op.ended);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dynamo_checker::{OpId, Outcome, Value};
+use dynamo_node::api::kv::KvService;
 use dynamo_proto::v1::kv_server::Kv;
 use dynamo_proto::v1::{DeleteRequest, GetRequest, PutRequest};
 use futures::FutureExt;
@@ -157,11 +158,7 @@ impl Client<'_> {
     }
 
     /// A write, which is tried again with its write id: at another machine, mostly.
-    async fn write(
-        &self,
-        id: OpId,
-        send: impl Fn(dynamo_node::api::kv::KvService) -> BoxFuture<'static, Result<(), Status>>,
-    ) {
+    async fn write(&self, id: OpId, send: impl Fn(KvService) -> BoxFuture<'static, Result<(), Status>>) {
         let (mut repeated, mut unknown) = (false, false);
         for attempt in 0..=self.chance.0.below(3) {
             let machine = self.chance.0.below(self.world.hosts.len());
@@ -196,10 +193,10 @@ impl Client<'_> {
     async fn call<T>(
         &self,
         machine: usize,
-        send: impl Fn(dynamo_node::api::kv::KvService) -> BoxFuture<'static, Result<T, Status>>,
+        send: impl Fn(KvService) -> BoxFuture<'static, Result<T, Status>>,
     ) -> Answer<T> {
         let (lost, answer_lost) = (self.chance.one_in(50), self.chance.one_in(50));
-        sleep(self.world.net.client_delay()).await;
+        sleep(self.world.net.delay()).await;
         let Some((kv, mut gone)): Option<Door> = self.world.door(machine) else { return Answer::Refused };
         if lost {
             sleep(PATIENCE).await;
@@ -215,7 +212,7 @@ impl Client<'_> {
             }
         };
         let answered = call.await;
-        sleep(self.world.net.client_delay()).await;
+        sleep(self.world.net.delay()).await;
         match answered {
             Ok(_) if answer_lost => Answer::Unknown,
             Ok(answer) => Answer::Is(answer),

@@ -1,11 +1,11 @@
 //! One machine: a disk and a clock that stay, and a process that comes and goes.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dynamo_node::clock::Clock;
-use dynamo_node::engine::{Engine, Ground, Settings, Unfit};
+use dynamo_node::engine::{Engine, Ground, Settings};
 use dynamo_node::store::directory::{consume_clean_mark, write_clean_mark};
 use dynamo_node::store::{Committer, Identity, Limits, MemoryStore, Pump, QueueLimits, Store};
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ pub struct Host {
     net: Net,
     chance: Chance,
     settings: Settings,
-    life: AtomicU64,
+    life: u64,
     running: Option<Running>,
 }
 
@@ -71,7 +71,7 @@ impl Host {
     /// A machine whose disk is empty.
     pub fn new(machine: usize, net: Net, chance: Chance, settings: Settings) -> Self {
         let clock = Arc::new(SkewedClock { begun: Instant::now(), off_ms: AtomicI64::new(0) });
-        let (disk, life) = (MemoryStore::new(), AtomicU64::new(0));
+        let (disk, life) = (MemoryStore::new(), 0);
         Self { machine, disk, clock, net, chance, settings, life, running: None }
     }
 
@@ -96,8 +96,8 @@ impl Host {
     /// When the node finds itself unfit, in words. The process is gone then.
     pub async fn start(&mut self) -> Result<(), String> {
         let words = |why: dynamo_node::store::StoreError| why.to_string();
-        let life = self.life.fetch_add(1, Ordering::Relaxed);
-        let me = Process { machine: self.machine, life };
+        let me = Process { machine: self.machine, life: self.life };
+        self.life += 1;
         let identity = Identity::establish(&self.disk, Identity::drawn(&self.chance.0)).map_err(words)?;
         let was_clean = consume_clean_mark(&self.disk).map_err(words)?;
         let store: Arc<dyn Store> = Arc::new(self.disk.clone());
@@ -128,13 +128,11 @@ impl Host {
         let mut running = Running { engine, pump, committer, alive: watch::Sender::new(()) };
         let started = running.engine.start().await;
         self.running = Some(running);
-        match started {
-            Ok(()) => Ok(()),
-            Err(why @ (Unfit::SetBack(_) | Unfit::Store(_) | Unfit::Busy(_))) => {
-                self.crash().await;
-                Err(why.to_string())
-            }
+        if let Err(why) = started {
+            self.crash().await;
+            return Err(why.to_string());
         }
+        Ok(())
     }
 
     /// The process is gone this moment, and of what its disk had not synced a part.

@@ -6,6 +6,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
+use crate::host::Host;
 use crate::run::Log;
 use crate::world::World;
 
@@ -69,11 +70,16 @@ pub async fn heal(world: &World, log: &Log) {
         if host.has_failed() {
             host.crash().await;
         }
-        if host.engine().is_none()
-            && let Err(why) = host.start().await
-        {
-            log.note(&format!("machine {} does not start: {why}", host.machine));
+        if host.engine().is_none() {
+            start(&mut host, log).await;
         }
+    }
+}
+
+/// Starts a machine. One that finds itself unfit stays down.
+async fn start(host: &mut Host, log: &Log) {
+    if let Err(why) = host.start().await {
+        log.note(&format!("machine {} does not start: {why}", host.machine));
     }
 }
 
@@ -96,9 +102,7 @@ async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: u
                 _ => host.crash().await,
             }
             sleep(long).await;
-            if let Err(why) = host.start().await {
-                log.note(&format!("machine {machine} does not start: {why}"));
-            }
+            start(&mut host, &log).await;
         }
         Fault::CutOneWay | Fault::CutBothWays | Fault::Isolate => {
             let others: Vec<usize> = (0..world.hosts.len()).filter(|other| *other != machine).collect();
@@ -139,10 +143,7 @@ async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: u
             }
             (0..world.hosts.len()).for_each(|machine| net.slow(machine, false));
             sleep(long / 8).await;
-            let back = join_all(dark.iter_mut().map(|host| host.start())).await;
-            for why in back.into_iter().filter_map(Result::err) {
-                log.note(&format!("a machine does not start: {why}"));
-            }
+            join_all(dark.iter_mut().map(|host| start(host, &log))).await;
         }
         Fault::FullDisk => {
             let disk = {

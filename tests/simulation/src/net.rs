@@ -96,11 +96,7 @@ impl Net {
 
     /// A machine stands still, or goes on.
     pub fn pause(&self, machine: usize, paused: bool) {
-        if paused {
-            self.state().paused.insert(machine);
-        } else {
-            self.state().paused.remove(&machine);
-        }
+        put(&mut self.state().paused, machine, paused);
     }
 
     /// Whether a machine stands still.
@@ -110,11 +106,7 @@ impl Net {
 
     /// A machine's disk becomes slow, or quick again.
     pub fn slow(&self, machine: usize, slow: bool) {
-        if slow {
-            self.state().slow.insert(machine);
-        } else {
-            self.state().slow.remove(&machine);
-        }
+        put(&mut self.state().slow, machine, slow);
     }
 
     /// Whether a machine's disk is slow.
@@ -129,11 +121,6 @@ impl Net {
             1..=4 => self.chance.micros(5_000, 120_000),
             _ => self.chance.micros(50, 1_500),
         }
-    }
-
-    /// The same for a client's call.
-    pub(crate) fn client_delay(&self) -> Duration {
-        self.delay()
     }
 
     pub(crate) fn is_open(&self, way: Way) -> bool {
@@ -168,6 +155,15 @@ impl Net {
 
     fn at(&self, machine: usize) -> Option<(Process, ReplicaService)> {
         self.state().up.get(&machine).cloned()
+    }
+}
+
+/// Puts a machine in, or takes it out.
+fn put(machines: &mut BTreeSet<usize>, machine: usize, is_in: bool) {
+    if is_in {
+        machines.insert(machine);
+    } else {
+        machines.remove(&machine);
     }
 }
 
