@@ -1,28 +1,11 @@
 //! Every case of a hint, with its exact aim.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use dynamo_ring::{Partition, Record, Step};
 
 use super::*;
-use crate::layout::state::tests::{fresh, member_id, members};
-
-/// What member `i` sees of a record on which it has acted.
-fn standing(i: u8, record: &Record) -> Standing {
-    let me = member_id(i);
-    let q = record.stable().partitions();
-    let held: BTreeSet<_> = q.iter().filter(|p| record.view().holds(&me, *p)).collect();
-    Standing {
-        me,
-        record: Arc::new(record.clone()),
-        held: Arc::new(held),
-        cleaned: Some(record.id()),
-        acked: true,
-        handed_over: None,
-        retired: false,
-    }
-}
+use crate::layout::state::tests::{fresh, member_id, members, standing};
 
 fn aim_of(standing: &Standing, target: u8, partition: Partition, down: &[u8]) -> Aim {
     let up = |node| !down.iter().any(|i| member_id(*i) == node);

@@ -69,24 +69,8 @@ pub fn begins(standing: &Standing) -> Vec<Partition> {
 mod tests {
     use std::sync::Arc;
 
-    use dynamo_ring::Record;
-
     use super::*;
-    use crate::layout::state::tests::{fresh, member_id, members};
-
-    fn standing(i: u8, record: &Record) -> Standing {
-        let me = member_id(i);
-        let held = record.stable().partitions().iter().filter(|p| record.view().holds(&me, *p));
-        Standing {
-            me,
-            record: Arc::new(record.clone()),
-            held: Arc::new(held.collect()),
-            cleaned: Some(record.id()),
-            acked: true,
-            handed_over: None,
-            retired: false,
-        }
-    }
+    use crate::layout::state::tests::{fresh, member_id, members, standing};
 
     #[test]
     fn lesson_5_no_round_from_the_proposal_to_the_last_acknowledgement() {

@@ -1,30 +1,14 @@
 //! Whose turn it is, and what is on whose disk after a round.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dynamo_ring::{Partition, Record};
 
 use super::*;
 use crate::hint::testing::{Fabric, keys, state};
-use crate::layout::Standing;
-use crate::layout::state::tests::{fresh, member_id, members};
+use crate::layout::state::tests::{fresh, member_id, members, standing};
 use crate::transfer::Pace;
 use crate::worker::Worker;
-
-fn standing(i: u8, record: &Record) -> Standing {
-    let me = member_id(i);
-    let held = record.stable().partitions().iter().filter(|p| record.view().holds(&me, *p));
-    Standing {
-        me,
-        record: Arc::new(record.clone()),
-        held: Arc::new(held.collect()),
-        cleaned: Some(record.id()),
-        acked: true,
-        handed_over: None,
-        retired: false,
-    }
-}
 
 #[test]
 fn everyone_that_can_be_asked_has_its_turn() {

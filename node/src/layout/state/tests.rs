@@ -28,6 +28,21 @@ pub(crate) fn fresh(count: u8) -> Record {
     Record::first(layout, QUORUM).unwrap()
 }
 
+/// What member `i` sees of a record on which it has acted.
+pub(crate) fn standing(i: u8, record: &Record) -> Standing {
+    let me = member_id(i);
+    let held = record.stable().partitions().iter().filter(|p| record.view().holds(&me, *p));
+    Standing {
+        me,
+        record: Arc::new(record.clone()),
+        held: Arc::new(held.collect()),
+        cleaned: Some(record.id()),
+        acked: true,
+        handed_over: None,
+        retired: false,
+    }
+}
+
 fn dormant(i: u8) -> State {
     State::found(member_id(i), None, BTreeSet::new(), None, None, false)
 }
