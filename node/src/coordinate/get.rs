@@ -120,8 +120,12 @@ impl Coordinator {
             }
             if let Some(outcome) = answer {
                 let grown = went_on_from.is_none_or(|answered| outcome.answered > answered);
-                let behind = merged(&found).is_ok_and(|state| !covers(&state, order, outcome, n));
-                if !(grown && behind && outcome.enough) || Instant::now() >= until {
+                // Most reads demand nothing, and are merged once, by the caller.
+                let behind = || {
+                    !order.at_least.is_empty()
+                        && merged(&found).is_ok_and(|state| !covers(&state, order, outcome, n))
+                };
+                if !(outcome.enough && grown && behind()) || Instant::now() >= until {
                     return Round::Answered(outcome, found);
                 }
                 went_on_from = Some(outcome.answered);
