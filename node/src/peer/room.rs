@@ -28,8 +28,7 @@ impl Room {
 
     /// Room for so many bytes.
     pub fn new(bytes: usize) -> Self {
-        let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
-        Self { bytes, units: Arc::new(Semaphore::new(units)) }
+        Self { bytes, units: Arc::new(Semaphore::new(all_units(bytes))) }
     }
 
     /// How much it is.
@@ -39,7 +38,7 @@ impl Room {
 
     /// Bytes that are held now.
     pub fn held(&self) -> usize {
-        self.all().saturating_sub(self.units.available_permits()) * UNIT
+        all_units(self.bytes).saturating_sub(self.units.available_permits()) * UNIT
     }
 
     /// Room for a message of so many bytes, or nothing. One that is larger than all of it takes all of it, so it comes
@@ -56,13 +55,14 @@ impl Room {
         units.ok().map(|units| Held { _units: units })
     }
 
-    fn all(&self) -> usize {
-        (self.bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
-    }
-
     fn units_of(&self, bytes: usize) -> u32 {
-        u32::try_from((bytes / UNIT + 1).min(self.all())).unwrap_or(u32::MAX)
+        u32::try_from((bytes / UNIT + 1).min(all_units(self.bytes))).unwrap_or(u32::MAX)
     }
+}
+
+/// Units of a room of so many bytes.
+fn all_units(bytes: usize) -> usize {
+    (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize))
 }
 
 impl Default for Room {

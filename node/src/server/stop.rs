@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::Node;
 use super::error::Fatal;
 use crate::identity::SetBack;
-use crate::phase::Phase;
 use crate::store::directory::write_clean_mark;
 
 /// How long the servers may take to close once nothing runs. Streams of peers do not end by themselves.
@@ -85,7 +84,6 @@ impl Node {
     /// Ends at once, as a crash would: what was handed to the disk stays, the mark of a clean stop is missing. For tests
     /// that need several nodes in one process.
     pub async fn crash(mut self) {
-        self.engine.life.enter(Phase::Stopping);
         for (_, server) in &self.servers {
             server.abort();
         }
@@ -97,7 +95,6 @@ impl Node {
 
     /// Renames the data away: it is an older copy, and nothing of it may be served again.
     pub(super) async fn set_aside(mut self) -> Option<PathBuf> {
-        self.engine.life.enter(Phase::Stopping);
         self.close().await;
         let (thread, store, directory) = (self.thread, self.store, self.directory);
         let moved = tokio::task::spawn_blocking(move || {
