@@ -29,6 +29,7 @@ use crate::peer::room::Room;
 use crate::peer::wire::{self, node_id};
 use crate::peer::{Bounds, Handler, Peers, Sender, Streams, Voice, exchange};
 use crate::reap::Participant;
+use crate::repair::rota;
 use crate::store::{
     Committer, DataKey, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store, StoreError,
     SubmitError, blocking, off_thread,
@@ -148,10 +149,14 @@ impl ReplicaParts {
             Op::Store(store) => self.store(entered, &from, store).await.map(Body::Store),
             Op::StoreMany(many) => self.store_many(entered, &from, many).await.map(Body::StoreMany),
             Op::Fetch(fetch) => self.fetch(&entered, fetch).await.map(Body::Fetch),
-            Op::MerkleRoots(roots) => self
-                .read(entered, move |local| serve::merkle_roots(local, &roots))
-                .await
-                .map(Body::MerkleRoots),
+            Op::MerkleRoots(roots) => {
+                // Of another step the asker may mean other partitions than this member would.
+                let same = stamp == entered.stamp() && !roots.shared.is_empty();
+                let shared = same.then(|| rota::shared(&entered).remove(&from.mark.node_id));
+                let shared = shared.flatten().unwrap_or_default();
+                let roots = self.read(entered, move |local| serve::merkle_roots(local, &roots, &shared));
+                roots.await.map(Body::MerkleRoots)
+            }
             Op::MerkleChildren(children) => {
                 let nodes = self.read(entered, move |local| serve::merkle_children(local, &children));
                 nodes.await.map(Body::MerkleChildren)

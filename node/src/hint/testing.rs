@@ -8,16 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use dynamo_proto::v1::refusal::Reason;
 use dynamo_proto::v1::request::Op;
-use dynamo_proto::v1::{PullRequest, StoreManyReply, StoreManyRequest, response};
+use dynamo_proto::v1::{PullRequest, Request, Response, StoreManyReply, StoreManyRequest, response};
 use dynamo_ring::fence::{SenderStamp, Verdict};
 use dynamo_ring::{NodeId, Partition, Position, Record};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use prost::Message;
 use tokio::sync::watch;
 
 use crate::layout::Layouts;
 use crate::layout::state::tests::member_id;
 use crate::peer::{Network, PeerError, PullStream, Refused, wire};
+use crate::repair::rota;
 use crate::store::{
     Committer, DataKey, Identity, Limits, Local, MemoryStore, MergeMany, OpError, Operation, QueueLimits,
     StandIn,
@@ -108,19 +110,44 @@ pub(crate) struct Stored {
 }
 
 /// The network between the machines.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Fabric {
     machines: Arc<Mutex<BTreeMap<NodeId, Machine>>>,
     down: Arc<Mutex<BTreeSet<NodeId>>>,
     bad: Arc<Mutex<BTreeSet<DataKey>>>,
     log: Arc<Mutex<Vec<Stored>>>,
     changes: Arc<watch::Sender<u64>>,
+    traffic: Arc<Mutex<Traffic>>,
+    /// Members of the release before the hash over all shared roots, and before nodes of many partitions in one answer.
+    earlier: Arc<Mutex<BTreeSet<NodeId>>>,
+    /// Whose way to the others this is.
+    me: NodeId,
+}
+
+/// What went between the members.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Requests, each with its answer.
+    pub(crate) trips: usize,
+    /// Of these, for nodes of trees.
+    pub(crate) descents: usize,
+    /// Bytes of requests and answers, encoded.
+    pub(crate) bytes: usize,
 }
 
 impl Fabric {
     /// So many members, all of which go by `record`.
     pub(crate) async fn new(count: u8, record: &Record) -> Self {
-        let fabric = Self::default();
+        let fabric = Self {
+            machines: Arc::default(),
+            down: Arc::default(),
+            bad: Arc::default(),
+            log: Arc::default(),
+            changes: Arc::default(),
+            traffic: Arc::default(),
+            earlier: Arc::default(),
+            me: member_id(0),
+        };
         for i in 0..count {
             fabric.plug(i, Machine::start(i, MemoryStore::new(), Some(record)).await);
         }
@@ -158,7 +185,39 @@ impl Fabric {
     /// What a worker of member `i` works with.
     pub(crate) fn exchange(&self, i: u8) -> Exchange {
         let Machine { local, committer, layouts, .. } = self.machine(i);
-        Exchange { network: Arc::new(self.clone()), local, committer, layouts }
+        let network = Arc::new(Self { me: member_id(i), ..self.clone() });
+        Exchange { network, local, committer, layouts }
+    }
+
+    /// Makes a member one of an earlier release.
+    pub(crate) fn is_of_an_earlier_release(&self, i: u8) {
+        self.earlier.lock().unwrap().insert(member_id(i));
+    }
+
+    /// What went between the members since the last look.
+    pub(crate) fn traffic(&self) -> Traffic {
+        std::mem::take(&mut self.traffic.lock().unwrap())
+    }
+
+    async fn carry(&self, to: NodeId, op: Op, stamp: SenderStamp) -> Result<response::Result, PeerError> {
+        let descents = usize::from(matches!(op, Op::MerkleChildren(_)));
+        let stamp_message = Some(wire::stamp_message(stamp));
+        let mut request = Request { stamp: stamp_message, deadline_ms: 10_000, op: Some(op) };
+        let sent = request.encoded_len();
+        if self.earlier.lock().unwrap().contains(&to) {
+            match &mut request.op {
+                Some(Op::MerkleRoots(roots)) => roots.shared.clear(),
+                Some(Op::MerkleChildren(children)) => children.more.clear(),
+                _ => {}
+            }
+        }
+        let answer = self.answer(to, request.op.unwrap(), stamp).await?;
+        let response = Response { result: Some(answer) };
+        let mut traffic = self.traffic.lock().unwrap();
+        traffic.trips += 1;
+        traffic.descents += descents;
+        traffic.bytes += sent + response.encoded_len();
+        Ok(response.result.unwrap())
     }
 
     async fn answer(&self, to: NodeId, op: Op, stamp: SenderStamp) -> Result<response::Result, PeerError> {
@@ -173,7 +232,12 @@ impl Fabric {
         Ok(match op {
             Op::StoreMany(request) => response::Result::StoreMany(self.store(to, &machine, request).await?),
             Op::MerkleRoots(request) => {
-                response::Result::MerkleRoots(serve::merkle_roots(&machine.local, &request).map_err(wrong)?)
+                let standing = machine.layouts.current().unwrap();
+                let same = stamp == standing.stamp();
+                let shared = same.then(|| rota::shared(&standing).remove(&self.me)).flatten();
+                let shared = shared.unwrap_or_default();
+                let roots = serve::merkle_roots(&machine.local, &request, &shared).map_err(wrong)?;
+                response::Result::MerkleRoots(roots)
             }
             Op::MerkleChildren(request) => response::Result::MerkleChildren(
                 serve::merkle_children(&machine.local, &request).map_err(wrong)?,
@@ -224,7 +288,7 @@ impl Network for Fabric {
         stamp: SenderStamp,
         _: Duration,
     ) -> BoxFuture<'_, Result<response::Result, PeerError>> {
-        self.answer(to, op, stamp).boxed()
+        self.carry(to, op, stamp).boxed()
     }
 
     fn pull(&self, to: NodeId, _: PullRequest) -> BoxFuture<'_, Result<PullStream, PeerError>> {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use dynamo_ring::Position;
 
 use super::node::{MerkleHash, Node, Slot};
-use super::prefix::{DIGITS, Prefix};
+use super::prefix::Prefix;
 use crate::version::StateHash;
 
 /// A key whose versions differ.
@@ -73,27 +73,25 @@ pub struct Descent {
     /// The next on top.
     stack: Vec<Pending>,
     asked: VecDeque<Pending>,
-    batch: usize,
 }
 
 impl Descent {
-    /// A descent through the trie at `root`, from both sides' root hashes. `batch` is how many prefixes are asked for
-    /// at once; 32 keeps a request and its answer below 20 KiB.
-    pub fn new(root: Prefix, ours: MerkleHash, theirs: MerkleHash, batch: usize) -> Self {
+    /// A descent through the trie at `root`, from both sides' root hashes.
+    pub fn new(root: Prefix, ours: MerkleHash, theirs: MerkleHash) -> Self {
         let mut stack = Vec::new();
         if ours != theirs {
             let theirs = (theirs == MerkleHash::EMPTY).then(Node::default);
             stack.push(Pending { prefix: root, theirs });
         }
-        Self { stack, asked: VecDeque::new(), batch: batch.max(1) }
+        Self { stack, asked: VecDeque::new() }
     }
 
-    /// What to look at next; `None` when all differences have been given out. Asked again before an answer came (it
-    /// was lost), it asks the same.
-    pub fn question(&mut self) -> Option<Question> {
-        while self.asked.len() < self.batch {
-            let Some(pending) = self.stack.pop() else { break };
-            self.asked.push_back(pending);
+    /// What to look at next, at most `batch` prefixes; `None` when all differences have been given out. Asked again
+    /// before an answer came (it was lost), it asks the same. A batch of 32 keeps a request and its answer below 20 KiB.
+    pub fn question(&mut self, batch: usize) -> Option<Question> {
+        if self.asked.is_empty() {
+            let next = self.stack.len().saturating_sub(batch.max(1));
+            self.asked.extend(self.stack.drain(next..).rev());
         }
         if self.asked.is_empty() {
             return None;
@@ -134,9 +132,9 @@ impl Descent {
         self.stack.len() + self.asked.len()
     }
 
-    /// The most prefixes it can hold at once with this batch.
-    pub fn bound(&self) -> usize {
-        self.batch * 16 * usize::from(DIGITS)
+    /// Whether all differences have been given out.
+    pub fn is_done(&self) -> bool {
+        self.outstanding() == 0
     }
 }
 

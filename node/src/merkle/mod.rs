@@ -13,7 +13,9 @@
 //! | [`node`] | one node, and its format (the same in the store and on the wire) |
 //! | [`tree`] | keeping a trie up with writes |
 //! | [`compare`] | the descent of two replicas: purely, which prefixes to ask for, which keys differ |
+//! | [`abreast`] | the same for many partitions, whose questions share messages |
 
+pub mod abreast;
 pub mod compare;
 pub mod node;
 pub mod prefix;
@@ -22,6 +24,7 @@ pub mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use abreast::Descents;
 pub use compare::{Descent, DescentError, Difference, Question};
 pub use node::{MerkleHash, Node, NodeError, Slot};
 pub use prefix::{DIGITS, Prefix, PrefixError};

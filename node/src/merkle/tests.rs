@@ -75,10 +75,10 @@ fn at(map: &mut Map, prefix: Prefix) -> Node {
 
 /// The descent of `ours` against `theirs`; what it found, the bytes that came over the wire, and the most it held.
 fn descend(ours: &mut Map, theirs: &mut Map, batch: usize) -> (Vec<Difference>, usize, usize) {
-    let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs), batch);
+    let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs));
     let (mut found, mut wire, mut held) = (Vec::new(), 16, 0);
-    while let Some(question) = descent.question() {
-        assert_eq!(descent.question().as_ref(), Some(&question), "a lost question is asked again");
+    while let Some(question) = descent.question(batch) {
+        assert_eq!(descent.question(batch).as_ref(), Some(&question), "a lost question is asked again");
         assert!(question.ask.len() <= batch && question.read.len() <= batch);
         held = held.max(descent.outstanding());
         let answers: Vec<Node> = question.ask.iter().map(|prefix| at(theirs, *prefix)).collect();
@@ -131,7 +131,47 @@ proptest! {
         }
         expected.sort();
         prop_assert_eq!(found, expected);
-        prop_assert!(held <= Descent::new(root(), MerkleHash::EMPTY, MerkleHash::EMPTY, batch).bound());
+        prop_assert!(held <= batch * 16 * usize::from(DIGITS));
+    }
+
+    /// Three partitions abreast: each message keeps to the bound, one that is given up stops nobody.
+    #[test]
+    fn descents_abreast_find_what_each_would_find_alone(
+        a in prop::collection::vec(sets(), 3), b in prop::collection::vec(sets(), 3), batch in 1usize..8, lost: bool,
+    ) {
+        let mut sides: Vec<(Map, Map)> = a.into_iter().zip(b).map(|(a, b)| (build(a), build(b))).collect();
+        let mut descents = Descents::new(batch);
+        let mut expected: Vec<Vec<Difference>> = Vec::new();
+        for ((ours, theirs), p) in sides.iter_mut().zip(0..) {
+            descents.add(Partition(p), Descent::new(root(), root_hash(ours), root_hash(theirs)));
+            expected.push(descend(ours, theirs, batch).0);
+        }
+        let mut found = vec![Vec::new(); 3];
+        let mut trips = 0;
+        while let Some(first) = descents.questions().first().cloned() {
+            let questions = descents.questions();
+            prop_assert_eq!(questions.first(), Some(&first), "a lost question is asked again");
+            prop_assert!(questions.iter().map(|(_, question)| question.read.len()).sum::<usize>() <= batch);
+            trips += 1;
+            if lost && trips == 1 {
+                descents.give_up(Partition(1));
+                expected[1].clear();
+            }
+            for (partition, question) in questions.iter().filter(|(p, _)| !(lost && p.0 == 1)) {
+                let (ours, theirs) = &mut sides[usize::from(partition.0)];
+                let answers: Vec<Node> = question.ask.iter().map(|prefix| at(theirs, *prefix)).collect();
+                let nodes: Vec<Node> = question.read.iter().map(|prefix| at(ours, *prefix)).collect();
+                found[usize::from(partition.0)].extend(descents.answer(*partition, &nodes, &answers).unwrap());
+            }
+        }
+        for (found, expected) in found.iter_mut().zip(&mut expected) {
+            found.sort();
+            expected.sort();
+        }
+        if !lost || trips > 0 {
+            prop_assert_eq!(found, expected);
+        }
+        prop_assert!(!(0..3).any(|p| descents.is_open(Partition(p))));
     }
 
     /// Writes and removals go on at both sides. What differed all along is found all the same.
@@ -140,10 +180,10 @@ proptest! {
         a in sets(), b in sets(), moving in prop::collection::vec((positions(), 3u8..6, any::<bool>(), any::<bool>()), 0..40),
     ) {
         let (ours, theirs) = (&mut build(a.clone()), &mut build(b.clone()));
-        let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs), 2);
+        let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs));
         let mut moves = moving.iter();
         let mut found = BTreeSet::new();
-        while let Some(question) = descent.question() {
+        while let Some(question) = descent.question(2) {
             for (position, hash, here, away) in moves.by_ref().take(3) {
                 let mut tree = Tree::new(root(), if *here { &mut *ours } else { &mut *theirs });
                 let Ok(_) = if *away {
@@ -220,9 +260,9 @@ fn an_empty_replica_is_listed_within_the_bound() {
 #[test]
 fn an_answer_of_the_wrong_length_is_an_error() {
     let (ours, theirs) = (&mut build(spread(20)), &mut build(spread(30)));
-    let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs), 4);
+    let mut descent = Descent::new(root(), root_hash(ours), root_hash(theirs));
     assert_eq!(descent.answer(&[], &[]), Err(DescentError::Unasked));
-    let question = descent.question().unwrap();
+    let question = descent.question(4).unwrap();
     let node = at(ours, question.read[0]);
     assert_eq!(descent.answer(&[node], &[]), Err(DescentError::Count { asked: 1, got: 0 }));
     assert!(descent.answer(&[node], &[node]).unwrap().is_empty());

@@ -1,21 +1,23 @@
 //! The worker that compares this node's Merkle trees with the others', one member at a time: the driver of
 //! [`rota`](super::rota).
 //!
-//! A round asks for the roots of all shared partitions in one message, and goes down only where they differ. What
-//! differs goes both ways: a copy that both have in different versions is merged on both sides. A round that is cut
+//! A round begins with one hash over the roots of all shared partitions. The answer is that it is the same there, which
+//! ends the round, or else all the roots; it goes down only where they differ. What differs goes both ways: a copy that both have in different versions is merged on both sides. A round that is cut
 //! short leaves nothing half done, and the next one begins from the roots again.
 
 use std::time::Duration;
 
-use dynamo_ring::{LayoutId, NodeId, Partition};
+use dynamo_ring::{NodeId, Partition};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::metrics::RepairMetrics;
 use super::rota;
+use crate::layout::Standing;
 use crate::merkle::MerkleHash;
 use crate::store::blocking;
-use crate::transfer::compare::{Direction, compare_from};
+use crate::transfer::compare::{Direction, Ended, compare_from};
+use crate::transfer::exchange::SharedRoots;
 use crate::transfer::{Exchange, ExchangeError, Pace};
 use crate::worker::{Turn, Worker};
 
@@ -50,20 +52,19 @@ impl AntiEntropy {
         // Also if it fails: the others are not to wait for it.
         self.last = Some(peer);
         let partitions = shared.remove(&peer).unwrap_or_default();
-        let id = standing.record.id();
-        let differing = self.differing(id, peer, partitions).await?;
+        let differing = self.differing(&standing, peer, partitions).await?;
         self.metrics.round();
         self.metrics.differing(differing.len());
-        for (partition, theirs) in differing {
-            match compare_from(&self.exchange, id, peer, partition, theirs, Direction::Both, &self.pace).await
-            {
-                Ok(compared) => {
+        let id = standing.record.id();
+        let ended = compare_from(&self.exchange, id, peer, &differing, Direction::Both, &self.pace).await?;
+        for (partition, ended) in ended {
+            match ended {
+                Ended::Compared(compared) => {
                     self.metrics.moved(compared);
                     tracing::debug!(%peer, %partition, ?compared, "repaired what differed");
                 }
                 // Dropped here or there meanwhile; that says nothing of the other partitions.
-                Err(ExchangeError::NotHeld(..)) => self.metrics.failed(),
-                Err(why) => return Err(why),
+                Ended::NotHeld(_) => self.metrics.failed(),
             }
         }
         Ok(())
@@ -73,25 +74,48 @@ impl AntiEntropy {
     /// more) is left out.
     async fn differing(
         &self,
-        id: LayoutId,
+        standing: &Standing,
         peer: NodeId,
-        partitions: Vec<Partition>,
+        mut partitions: Vec<Partition>,
     ) -> Result<Vec<(Partition, MerkleHash)>, ExchangeError> {
+        let id = standing.record.id();
+        let ours = self.roots(&partitions).await?;
         let entered = self.exchange.enter(id)?;
-        let theirs = self.exchange.roots(peer, &partitions, entered.stamp()).await?;
-        drop(entered);
-        let local = self.exchange.local.clone();
-        blocking(move || {
-            let mut differing = Vec::new();
-            for (partition, theirs) in partitions.into_iter().zip(theirs) {
-                let ours = local.summary(partition)?;
-                differing.extend(
-                    theirs.filter(|root| ours.held && *root != ours.root).map(|root| (partition, root)),
-                );
+        // Which partitions are meant hangs on the step.
+        if entered.stamp() != standing.stamp() {
+            return Err(ExchangeError::Passed(id));
+        }
+        let all: Option<Vec<MerkleHash>> = ours.iter().copied().collect();
+        let told = match all {
+            Some(all) => {
+                let hash = MerkleHash::of_roots(all);
+                self.exchange.shared_roots(peer, hash, partitions.len(), entered.stamp()).await?
             }
-            Ok::<_, ExchangeError>(differing)
-        })
-        .await
+            // Something is not here yet: there is no hash over all.
+            None => SharedRoots::Untold,
+        };
+        let theirs = match told {
+            SharedRoots::Alike => return Ok(Vec::new()),
+            SharedRoots::Roots(theirs) => theirs,
+            SharedRoots::Untold => {
+                let mut held = ours.iter().map(Option::is_some);
+                partitions.retain(|_| held.next().unwrap_or(false));
+                self.exchange.roots(peer, &partitions, entered.stamp()).await?
+            }
+        };
+        drop(entered);
+        // Looked at once more, now that the answer is here: much of what was being written has come to both.
+        let ours = self.roots(&partitions).await?;
+        let both = partitions.into_iter().zip(ours.into_iter().zip(theirs));
+        let differs = |(partition, (ours, theirs)): (_, (Option<MerkleHash>, Option<MerkleHash>))| {
+            theirs.filter(|theirs| ours.is_some_and(|ours| ours != *theirs)).map(|root| (partition, root))
+        };
+        Ok(both.filter_map(differs).collect())
+    }
+
+    async fn roots(&self, partitions: &[Partition]) -> Result<Vec<Option<MerkleHash>>, ExchangeError> {
+        let (local, partitions) = (self.exchange.local.clone(), partitions.to_vec());
+        blocking(move || local.roots(&partitions).map_err(ExchangeError::from)).await
     }
 }
 

@@ -7,7 +7,9 @@ use dynamo_ring::{NodeId, Partition, Step};
 
 use crate::layout::Standing;
 
-/// What this node shares with each other living member: the partitions that both hold, in S or in T.
+/// What this node shares with each other living member: the partitions that both are to hold, in S or in T, in their
+/// order. It follows from the layout and its step alone, so that two members that go by the same work out the same list
+/// for each other. Whether a tree is there (yet) is another question.
 ///
 /// While a target is only proposed, what it newly gives to either side is left out: it is being copied, and a comparison
 /// would copy it once more, past the copy's bounds. From the freeze on it is there.
@@ -18,7 +20,8 @@ pub fn shared(standing: &Standing) -> BTreeMap<NodeId, Vec<Partition>> {
         if copying { stable.holds(node, partition) } else { view.holds(node, partition) }
     };
     let mut shared = BTreeMap::<NodeId, Vec<Partition>>::new();
-    for &partition in standing.held.iter().filter(|partition| ripe(&standing.me, **partition)) {
+    let all = standing.record.stable().partitions();
+    for partition in all.iter().filter(|partition| ripe(&standing.me, *partition)) {
         let others = view.holders(partition).map(|member| member.node_id);
         for node in others.filter(|node| *node != standing.me && !standing.is_lost(node)) {
             if ripe(&node, partition) {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use dynamo_ring::{Partition, Record};
 
 use super::*;
-use crate::hint::testing::{Fabric, keys, state};
+use crate::hint::testing::{Fabric, data_key, keys, state};
 use crate::layout::state::tests::{fresh, member_id, members, standing};
+use crate::store::MergeMany;
 use crate::transfer::Pace;
 use crate::worker::Worker;
 
@@ -76,6 +77,89 @@ async fn rounds_bring_all_replicas_to_the_same_roots_and_then_move_nothing() {
     assert_eq!(fabric.stored(), []);
     assert_eq!(metrics.counts(), [moved[0] + 2, moved[1], moved[2], moved[3], moved[4]]);
     assert_eq!(moved[1], 0, "no round failed");
+}
+
+/// Three members of eight partitions with the same 40 keys, and the worker of the first.
+async fn alike() -> (Fabric, AntiEntropy, RepairMetrics) {
+    let record = fresh(3);
+    let fabric = Fabric::new(3, &record).await;
+    for key in keys(&record, |_| true).take(40) {
+        for i in 0..3 {
+            fabric.machine(i).keep(&key, 10, None, 0).await;
+        }
+    }
+    let metrics = RepairMetrics::default();
+    let worker = AntiEntropy::new(fabric.exchange(0), Pace::new(0), metrics.clone(), anti_entropy::INTERVAL);
+    (fabric, worker, metrics)
+}
+
+#[tokio::test]
+async fn a_cycle_in_which_nothing_differs_costs_one_small_round_trip_a_member() {
+    let (fabric, mut worker, metrics) = alike().await;
+    fabric.traffic();
+    for _ in 0..2 {
+        worker.turn().await;
+    }
+    let traffic = fabric.traffic();
+    assert_eq!((traffic.trips, traffic.descents), (2, 0), "one for each other member");
+    assert!(traffic.bytes < 2 * 100, "{} bytes", traffic.bytes);
+    assert_eq!(metrics.counts(), [2, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn partitions_that_differ_by_one_key_share_their_messages() {
+    let (fabric, mut worker, metrics) = alike().await;
+    for p in 0..8 {
+        let key = keys(&fresh(3), |partition| partition.0 == p).nth(30).unwrap();
+        fabric.machine(1).keep(&key, 11, None, 0).await;
+    }
+    fabric.traffic();
+    worker.turn().await;
+    assert_eq!(metrics.counts(), [1, 0, 8, 8, 0]);
+    let traffic = fabric.traffic();
+    // As deep as the deepest, not the sum of them; and a fetch for each partition.
+    assert!(traffic.descents <= 4, "{traffic:?}");
+    assert_eq!(traffic.trips, 1 + traffic.descents + 8);
+}
+
+/// It knows neither the hash over all shared roots nor more than one partition in a request: its answers are taken for
+/// neither agreement nor difference.
+#[tokio::test]
+async fn a_member_of_an_earlier_release_is_asked_as_it_understands() {
+    let (fabric, mut worker, metrics) = alike().await;
+    fabric.is_of_an_earlier_release(1);
+    worker.turn().await;
+    assert_eq!(metrics.counts(), [1, 0, 0, 0, 0]);
+    worker.turn().await;
+    for p in 0..8 {
+        let key = keys(&fresh(3), |partition| partition.0 == p).nth(30).unwrap();
+        fabric.machine(u8::from(p < 4)).keep(&key, 11, None, 0).await;
+    }
+    worker.turn().await;
+    let roots = |i| fabric.machine(i).local.summaries().unwrap();
+    assert_eq!(roots(0), roots(1));
+    assert_eq!(metrics.counts(), [3, 0, 8, 4, 4]);
+}
+
+#[tokio::test]
+async fn one_difference_among_10_000_keys_is_found_in_a_few_small_messages() {
+    let record = fresh(3);
+    let fabric = Fabric::new(2, &record).await;
+    let all: Vec<_> = keys(&record, |_| true).take(10_000).collect();
+    for i in 0..2 {
+        for some in all.chunks(1000) {
+            let entries = some.iter().map(|key| (data_key(key), state(10).encode())).collect();
+            fabric.machine(i).run(MergeMany { entries, hint: None, from: None }).await;
+        }
+    }
+    fabric.machine(1).keep(&all[4321], 11, None, 0).await;
+    let mut worker =
+        AntiEntropy::new(fabric.exchange(0), Pace::new(0), RepairMetrics::default(), anti_entropy::INTERVAL);
+    fabric.traffic();
+    worker.turn().await;
+    let traffic = fabric.traffic();
+    assert_eq!(fabric.machine(0).has(&all[4321]), Some(state(10).merge(&state(11))));
+    assert!(traffic.bytes < 4096 && traffic.trips <= 8, "{traffic:?}");
 }
 
 #[tokio::test]

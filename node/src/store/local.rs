@@ -13,7 +13,7 @@ use super::keys::{self, DataKey, HintKey, MetaKey};
 use super::op::hints_of;
 use super::rows::{self, Counters, PeerMark, Summary};
 use super::{Limit, Read, Space, Store, read_prefix};
-use crate::merkle::{Node, Prefix, Tree};
+use crate::merkle::{MerkleHash, Node, Prefix, Tree};
 use crate::version::State;
 
 /// The read side of a store, or of a snapshot of it. Cheap to clone. Every call may block for a disk's time.
@@ -114,6 +114,15 @@ impl Local {
     pub fn summary(&self, partition: Partition) -> Result<Summary, StoreError> {
         let row = self.meta(MetaKey::Summary(partition))?;
         row.map_or(Ok(Summary::default()), |row| Summary::decode(&row))
+    }
+
+    /// The roots of these partitions' trees, in their order; `None` for one that is not held.
+    pub fn roots(&self, partitions: &[Partition]) -> Result<Vec<Option<MerkleHash>>, StoreError> {
+        let root = |partition: &Partition| {
+            let summary = self.summary(*partition)?;
+            Ok(summary.held.then_some(summary.root))
+        };
+        partitions.iter().map(root).collect()
     }
 
     /// The same for every partition that there is anything to say of.

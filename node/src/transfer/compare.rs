@@ -1,16 +1,17 @@
-//! Bringing two replicas of one partition together: down their Merkle trees, then the states of the keys that differ.
+//! Bringing two replicas of some partitions together: down their Merkle trees, then the states of the keys that differ.
 //!
-//! The descent itself is [`Descent`], pure; this is its driver. Everything that differed when it began, and still does,
+//! The descents themselves are [`Descents`], pure; this is their driver. Everything that differed when it began, and still does,
 //! is found, whatever is written meanwhile.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use dynamo_ring::{LayoutId, NodeId, Partition, Position};
 
-use super::exchange::{Exchange, ExchangeError, KeyAndState, MESSAGE_BYTES, POSITIONS, bytes_of};
+use super::exchange::{Exchange, ExchangeError, KeyAndState, MESSAGE_BYTES, POSITIONS, Told, bytes_of};
 use super::throttle::Pace;
+use crate::begun::Running;
 use crate::layout::Entered;
-use crate::merkle::{Descent, Difference, MerkleHash, Prefix, Question};
+use crate::merkle::{Descent, Descents, Difference, MerkleHash, Prefix, Question};
 use crate::store::{Local, StoreError, blocking};
 
 /// Prefixes asked for at a time: a request and its answer stay below 20 KiB.
@@ -63,46 +64,140 @@ pub async fn compare(
     let roots = exchange.roots(peer, &[partition], entered.stamp()).await?;
     let theirs = roots.first().copied().flatten().ok_or(ExchangeError::NotHeld(peer, partition))?;
     drop(entered);
-    compare_from(exchange, id, peer, partition, theirs, direction, pace).await
+    let compared = compare_from(exchange, id, peer, &[(partition, theirs)], direction, pace).await?;
+    match compared.get(&partition) {
+        Some(Ended::Compared(compared)) => Ok(*compared),
+        Some(Ended::NotHeld(node)) => Err(ExchangeError::NotHeld(*node, partition)),
+        None => Err(ExchangeError::NotHeld(peer, partition)),
+    }
 }
 
-/// As [`compare`], from the peer's root, which is known already.
+/// How the comparison of one partition ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All that differed when it began has been moved.
+    Compared(Compared),
+    /// This node or the peer does not hold it (yet, or any more).
+    NotHeld(NodeId),
+}
+
+/// Compares some partitions with one peer, from its roots of them, and moves what differs. Partitions that differ little
+/// share their messages.
 pub async fn compare_from(
     exchange: &Exchange,
     id: LayoutId,
     peer: NodeId,
-    partition: Partition,
-    theirs: MerkleHash,
+    roots: &[(Partition, MerkleHash)],
     direction: Direction,
     pace: &Pace,
-) -> Result<Compared, ExchangeError> {
-    // States are read outside of the guards below, and sent under them.
-    let _begun = exchange.layouts.begin(Some(partition));
-    let local = exchange.local.clone();
-    let summary = blocking(move || local.summary(partition).map_err(ExchangeError::from)).await?;
-    if !summary.held {
-        return Err(ExchangeError::NotHeld(exchange.layouts.my_id(), partition));
+) -> Result<BTreeMap<Partition, Ended>, ExchangeError> {
+    let mut ended = BTreeMap::new();
+    for some in roots.chunks(PREFIXES) {
+        let mut comparison = Comparison {
+            exchange,
+            id,
+            peer,
+            direction,
+            pace,
+            descents: Descents::new(PREFIXES),
+            begun: BTreeMap::new(),
+            one_by_one: false,
+            ended: BTreeMap::new(),
+        };
+        comparison.begin(some).await?;
+        while comparison.step().await? {}
+        ended.append(&mut comparison.ended);
     }
-    let q = exchange.enter(id)?.record.stable().partitions();
-    let mut descent = Descent::new(Prefix::root(partition, q), summary.root, theirs, PREFIXES);
-    let mut compared = Compared::default();
-    while let Some(Question { ask, read }) = descent.question() {
-        let entered = exchange.enter(id)?;
-        let theirs = exchange.nodes(peer, partition, &ask, entered.stamp()).await?;
-        let local = exchange.local.clone();
-        let ours = blocking(move || local.merkle(partition, &read).map_err(ExchangeError::from)).await?;
+    Ok(ended)
+}
+
+/// The comparison of some partitions with one peer.
+struct Comparison<'a> {
+    exchange: &'a Exchange,
+    id: LayoutId,
+    peer: NodeId,
+    direction: Direction,
+    pace: &'a Pace,
+    descents: Descents,
+    /// States are read outside of the guards that are held for a message, and sent under them.
+    begun: BTreeMap<Partition, Running<Option<Partition>>>,
+    /// The peer takes one partition at a time.
+    one_by_one: bool,
+    ended: BTreeMap<Partition, Ended>,
+}
+
+impl Comparison<'_> {
+    async fn begin(&mut self, roots: &[(Partition, MerkleHash)]) -> Result<(), ExchangeError> {
+        for (partition, _) in roots {
+            self.begun.insert(*partition, self.exchange.layouts.begin(Some(*partition)));
+        }
+        let (local, partitions) = (self.exchange.local.clone(), roots.iter().map(|(p, _)| *p).collect());
+        let read = move |partitions: Vec<_>| local.roots(&partitions).map_err(ExchangeError::from);
+        let ours = blocking(move || read(partitions)).await?;
+        let q = self.exchange.enter(self.id)?.record.stable().partitions();
+        for ((partition, theirs), ours) in roots.iter().zip(ours) {
+            let Some(ours) = ours else {
+                self.not_held(*partition, self.exchange.layouts.my_id());
+                continue;
+            };
+            self.descents.add(*partition, Descent::new(Prefix::root(*partition, q), ours, *theirs));
+            self.ended.insert(*partition, Ended::Compared(Compared::default()));
+        }
+        Ok(())
+    }
+
+    fn not_held(&mut self, partition: Partition, node: NodeId) {
+        self.descents.give_up(partition);
+        self.ended.insert(partition, Ended::NotHeld(node));
+    }
+
+    /// One message of questions, and what its answer says is to be moved. Says whether there is more to do.
+    async fn step(&mut self) -> Result<bool, ExchangeError> {
+        let mut questions = self.descents.questions();
+        self.begun.retain(|partition, _| self.descents.is_open(*partition));
+        if questions.is_empty() {
+            return Ok(false);
+        }
+        if self.one_by_one {
+            questions.truncate(1);
+        }
+        let entered = self.exchange.enter(self.id)?;
+        let wanted: Vec<_> = questions.iter().map(|(partition, q)| (*partition, &q.ask[..])).collect();
+        let told = self.exchange.nodes(self.peer, &wanted, entered.stamp()).await?;
+        let local = self.exchange.local.clone();
+        let read = move || {
+            let node = |(partition, Question { read, .. })| Ok((partition, local.merkle(partition, &read)?));
+            questions.into_iter().map(node).collect::<Result<Vec<_>, ExchangeError>>()
+        };
+        let ours = blocking(read).await?;
         drop(entered);
-        let found =
-            descent.answer(&ours, &theirs).map_err(|why| ExchangeError::Strange(peer, why.to_string()))?;
-        let mut moving = Moving { exchange, id, peer, partition, compared: &mut compared, pace };
-        if direction.fetches() {
-            moving.fetch(&found).await?;
+        for ((partition, ours), told) in ours.into_iter().zip(told) {
+            match told {
+                Told::Nodes(theirs) => {
+                    let found = self.descents.answer(partition, &ours, &theirs);
+                    let found = found.map_err(|why| ExchangeError::Strange(self.peer, why.to_string()))?;
+                    self.move_states(partition, &found).await?;
+                }
+                Told::NotHeld => self.not_held(partition, self.peer),
+                // Asked again.
+                Told::Untold => self.one_by_one = true,
+            }
         }
-        if direction.pushes() {
-            moving.push(&found).await?;
-        }
+        Ok(true)
     }
-    Ok(compared)
+
+    async fn move_states(&mut self, partition: Partition, found: &[Difference]) -> Result<(), ExchangeError> {
+        let Some(Ended::Compared(compared)) = self.ended.get_mut(&partition) else { return Ok(()) };
+        let Self { exchange, id, peer, pace, .. } = *self;
+        let mut moving = Moving { exchange, id, peer, partition, compared, pace };
+        if self.direction.fetches() {
+            moving.fetch(found).await?;
+        }
+        if self.direction.pushes() {
+            moving.push(found).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Moves the states of some keys.

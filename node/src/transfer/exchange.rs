@@ -7,7 +7,8 @@ use bytes::Bytes;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::{
     Entry, FetchManyReply, FetchManyRequest, LayoutReply, LayoutRequest, MerkleChildrenReply,
-    MerkleChildrenRequest, MerkleRootsReply, MerkleRootsRequest, StoreManyReply, StoreManyRequest,
+    MerkleChildrenRequest, MerklePrefixes, MerkleRootsReply, MerkleRootsRequest, StoreManyReply,
+    StoreManyRequest, refusal::Reason,
 };
 use dynamo_ring::fence::SenderStamp;
 use dynamo_ring::{LayoutId, NodeId, Partition, Partitions, Position};
@@ -16,7 +17,7 @@ use super::purge::submit;
 use crate::layout::{Entered, Layouts};
 use crate::merkle::{MerkleHash, Node, Prefix};
 use crate::peer::wire::{self, node_id_bytes};
-use crate::peer::{Answer, Network, PeerError, ask};
+use crate::peer::{Answer, Network, PeerError, Refused, ask};
 use crate::store::{Committer, DataKey, Local, MergeMany, OpError, PeerMark, StoreError};
 
 /// How long a peer has to answer one message.
@@ -57,6 +58,28 @@ impl From<StoreError> for ExchangeError {
     }
 }
 
+/// What a peer says of all that it shares with this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedRoots {
+    /// The same roots.
+    Alike,
+    /// These roots, in the order of the shared partitions; `None` for one that it does not hold.
+    Roots(Vec<Option<MerkleHash>>),
+    /// Nothing: it does not know the question, or goes by another layout or step. Ask it for partitions by number.
+    Untold,
+}
+
+/// What a peer says of some prefixes of a partition's tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// What lies under them, in the order asked.
+    Nodes(Vec<Node>),
+    /// It does not hold the partition (yet, or any more).
+    NotHeld,
+    /// Nothing: it takes one partition at a time.
+    Untold,
+}
+
 /// What a mover of data works with. Cheap to clone.
 #[derive(Clone)]
 pub struct Exchange {
@@ -90,43 +113,85 @@ impl Exchange {
         partitions: &[Partition],
         stamp: SenderStamp,
     ) -> Result<Vec<Option<MerkleHash>>, ExchangeError> {
-        let request = MerkleRootsRequest { partitions: partitions.iter().map(|p| p.0.into()).collect() };
+        let named = partitions.iter().map(|p| p.0.into()).collect();
+        let request = MerkleRootsRequest { partitions: named, ..MerkleRootsRequest::default() };
         let reply: MerkleRootsReply = self.ask(peer, Op::MerkleRoots(request), stamp).await?;
         if reply.roots.len() != partitions.len() {
             return Err(ExchangeError::Strange(peer, format!("{} roots", reply.roots.len())));
         }
-        let root = |bytes: &Bytes| match bytes[..].try_into() {
-            Ok(root) => Ok(Some(MerkleHash(root))),
-            Err(_) if bytes.is_empty() => Ok(None),
-            Err(_) => Err(ExchangeError::Strange(peer, "a root of a wrong length".to_owned())),
-        };
-        reply.roots.iter().map(root).collect()
+        reply.roots.iter().map(|bytes| root(peer, bytes)).collect()
     }
 
-    /// What lies under these prefixes of a partition's tree at a peer, in their order.
+    /// Whether a peer has the same roots as this node of all partitions that both share, `count` of them, whose roots
+    /// here amount to the hash `ours`; and if not, which it has. One round trip, whatever the answer.
+    pub async fn shared_roots(
+        &self,
+        peer: NodeId,
+        ours: MerkleHash,
+        count: usize,
+        stamp: SenderStamp,
+    ) -> Result<SharedRoots, ExchangeError> {
+        let request =
+            MerkleRootsRequest { shared: Bytes::copy_from_slice(&ours.0), ..MerkleRootsRequest::default() };
+        let reply: MerkleRootsReply = self.ask(peer, Op::MerkleRoots(request), stamp).await?;
+        if reply.alike {
+            return Ok(SharedRoots::Alike);
+        }
+        // Of another number it has worked out another list than this node, and means other partitions.
+        if reply.partitions.is_empty() || reply.partitions.len() != count {
+            return Ok(SharedRoots::Untold);
+        }
+        let roots = reply.partitions.iter().map(|bytes| root(peer, bytes));
+        Ok(SharedRoots::Roots(roots.collect::<Result<_, _>>()?))
+    }
+
+    /// What lies under these prefixes of some partitions' trees at a peer, in their order. Partitions without prefixes
+    /// are answered with no nodes, and not asked for.
     pub async fn nodes(
         &self,
         peer: NodeId,
-        partition: Partition,
-        prefixes: &[Prefix],
+        wanted: &[(Partition, &[Prefix])],
         stamp: SenderStamp,
-    ) -> Result<Vec<Node>, ExchangeError> {
-        if prefixes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let encoded = prefixes.iter().map(|prefix| prefix.encode().into()).collect();
-        let request = MerkleChildrenRequest { partition: partition.0.into(), prefixes: encoded };
-        let reply: MerkleChildrenReply = self.ask(peer, Op::MerkleChildren(request), stamp).await?;
-        if reply.nodes.len() != prefixes.len() {
-            return Err(ExchangeError::Strange(peer, format!("{} merkle nodes", reply.nodes.len())));
-        }
-        let node = |(prefix, bytes): (&Prefix, &Bytes)| {
-            if bytes.is_empty() {
-                return Ok(Node::default());
+    ) -> Result<Vec<Told>, ExchangeError> {
+        let asked: Vec<_> = wanted.iter().filter(|(_, prefixes)| !prefixes.is_empty()).collect();
+        let mut told = Vec::new();
+        if let Some(((partition, prefixes), more)) = asked.split_first() {
+            let encode = |prefixes: &[Prefix]| prefixes.iter().map(|prefix| prefix.encode().into()).collect();
+            let of = |(partition, prefixes): &&(Partition, &[Prefix])| MerklePrefixes {
+                partition: partition.0.into(),
+                prefixes: encode(prefixes),
+            };
+            let request = MerkleChildrenRequest {
+                partition: partition.0.into(),
+                prefixes: encode(prefixes),
+                more: more.iter().map(of).collect(),
+            };
+            match self.ask::<MerkleChildrenReply>(peer, Op::MerkleChildren(request), stamp).await {
+                Ok(reply) => {
+                    told.push(Told::Nodes(nodes(peer, prefixes, &reply.nodes)?));
+                    // A member that does not know `more` has answered for the first alone.
+                    for ((_, prefixes), reply) in more.iter().copied().zip(&reply.more) {
+                        told.push(match &reply.nodes[..] {
+                            [] => Told::NotHeld,
+                            some => Told::Nodes(nodes(peer, prefixes, some)?),
+                        });
+                    }
+                }
+                // This is said of the first.
+                Err(ExchangeError::Peer(PeerError::Refused(Refused {
+                    reason: Reason::NotHolder, ..
+                }))) => {
+                    told.push(Told::NotHeld);
+                }
+                Err(why) => return Err(why),
             }
-            Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string()))
+        }
+        let mut told = told.into_iter();
+        let one = |(_, prefixes): &(Partition, &[Prefix])| match prefixes {
+            [] => Told::Nodes(Vec::new()),
+            _ => told.next().unwrap_or(Told::Untold),
         };
-        prefixes.iter().zip(&reply.nodes).map(node).collect()
+        Ok(wanted.iter().map(one).collect())
     }
 
     /// The states at a peer of the keys at these positions, as many as fit into a message; and the positions that did
@@ -204,6 +269,29 @@ impl Exchange {
     async fn ask<A: Answer>(&self, peer: NodeId, op: Op, stamp: SenderStamp) -> Result<A, ExchangeError> {
         Ok(ask(&*self.network, peer, op, stamp, WITHIN).await?)
     }
+}
+
+/// A root as a peer sends it; `None` if it does not hold the partition.
+fn root(peer: NodeId, bytes: &Bytes) -> Result<Option<MerkleHash>, ExchangeError> {
+    match bytes[..].try_into() {
+        Ok(root) => Ok(Some(MerkleHash(root))),
+        Err(_) if bytes.is_empty() => Ok(None),
+        Err(_) => Err(ExchangeError::Strange(peer, "a root of a wrong length".to_owned())),
+    }
+}
+
+/// Nodes as a peer sends them, one for each prefix.
+fn nodes(peer: NodeId, prefixes: &[Prefix], encoded: &[Bytes]) -> Result<Vec<Node>, ExchangeError> {
+    if encoded.len() != prefixes.len() {
+        return Err(ExchangeError::Strange(peer, format!("{} merkle nodes", encoded.len())));
+    }
+    let node = |(prefix, bytes): (&Prefix, &Bytes)| {
+        if bytes.is_empty() {
+            return Ok(Node::default());
+        }
+        Node::decode(*prefix, bytes).map_err(|why| ExchangeError::Strange(peer, why.to_string()))
+    };
+    prefixes.iter().zip(encoded).map(node).collect()
 }
 
 /// A peer's entries, if each key lies at its own position and in the partition.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dynamo_proto::v1::{
-    Entry, FetchManyReply, FetchManyRequest, MerkleChildrenReply, MerkleChildrenRequest, MerkleRootsReply,
-    MerkleRootsRequest, PullBatch, PullRequest, Refusal, refusal::Reason,
+    Entry, FetchManyReply, FetchManyRequest, MerkleChildrenReply, MerkleChildrenRequest, MerkleNodes,
+    MerkleRootsReply, MerkleRootsRequest, PullBatch, PullRequest, Refusal, refusal::Reason,
 };
 use dynamo_ring::fence::Verdict;
 use dynamo_ring::{Partition, Position};
@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::exchange::{KeyAndState, MESSAGE_BYTES, POSITIONS};
 use crate::layout::Layouts;
-use crate::merkle::{Node, Prefix};
+use crate::merkle::{MerkleHash, Node, Prefix};
 use crate::peer::parts::{Cut, WHOLE};
 use crate::peer::wire::{self, Sender};
 use crate::store::{DataKey, Local, Store, StoreError, blocking};
@@ -145,17 +145,33 @@ pub fn checksum(entries: &[KeyAndState]) -> u32 {
     hasher.finalize()
 }
 
-/// The roots of these partitions' trees; empty for one that is not held here.
-pub fn merkle_roots(local: &Local, request: &MerkleRootsRequest) -> Result<MerkleRootsReply, Refusal> {
-    let root = |partition: &u32| {
-        let Ok(partition) = u16::try_from(*partition) else { return Ok(Bytes::new()) };
-        let summary = local.summary(Partition(partition)).map_err(|why| storage(&why))?;
-        Ok(if summary.held { Bytes::copy_from_slice(&summary.root.0) } else { Bytes::new() })
-    };
+/// The roots of the partitions that are named, empty for one that is not held here; or, if the asker brings the hash over
+/// all that it shares with this member, whether it is the same here, and which roots there are if not. `shared` are these
+/// partitions; none if the asker goes by another layout or step, and so may mean others.
+pub fn merkle_roots(
+    local: &Local,
+    request: &MerkleRootsRequest,
+    shared: &[Partition],
+) -> Result<MerkleRootsReply, Refusal> {
     if request.partitions.len() > dynamo_ring::Partitions::MAX.into() {
         return Err(invalid("more partitions than there are"));
     }
-    Ok(MerkleRootsReply { roots: request.partitions.iter().map(root).collect::<Result<_, _>>()? })
+    let roots = |partitions: &[Partition]| local.roots(partitions).map_err(|why| storage(&why));
+    let encode = |root: Option<MerkleHash>| root.map_or(Bytes::new(), |root| Bytes::copy_from_slice(&root.0));
+    if request.shared.is_empty() || !request.partitions.is_empty() {
+        // A number that is too large names no partition that is held.
+        let named = request.partitions.iter().map(|p| Partition(u16::try_from(*p).unwrap_or(u16::MAX)));
+        let roots = roots(&named.collect::<Vec<_>>())?.into_iter().map(encode).collect();
+        return Ok(MerkleRootsReply { roots, ..MerkleRootsReply::default() });
+    }
+    let theirs = request.shared[..].try_into().map_err(|_| invalid("`shared` is not 16 bytes"))?;
+    let ours = roots(shared)?;
+    let all: Option<Vec<MerkleHash>> = ours.iter().copied().collect();
+    if all.is_some_and(|all| !all.is_empty() && MerkleHash::of_roots(all) == MerkleHash(theirs)) {
+        return Ok(MerkleRootsReply { alike: true, ..MerkleRootsReply::default() });
+    }
+    let partitions = ours.into_iter().map(encode).collect();
+    Ok(MerkleRootsReply { partitions, ..MerkleRootsReply::default() })
 }
 
 /// What lies under these prefixes; empty where that is nothing.
@@ -163,15 +179,28 @@ pub fn merkle_children(
     local: &Local,
     request: &MerkleChildrenRequest,
 ) -> Result<MerkleChildrenReply, Refusal> {
-    let partition = held(local, request.partition)?;
-    if request.prefixes.len() > MAX_PREFIXES {
+    let all = request.prefixes.len() + request.more.iter().map(|more| more.prefixes.len()).sum::<usize>();
+    if all > MAX_PREFIXES || request.more.len() > MAX_PREFIXES {
         return Err(invalid("too many prefixes in one request"));
     }
-    let prefixes = request.prefixes.iter().map(|bytes| Prefix::decode(bytes));
+    let nodes = merkle_nodes(local, held(local, request.partition)?, &request.prefixes)?;
+    let mut reply = MerkleChildrenReply { nodes, more: Vec::new() };
+    for more in &request.more {
+        reply.more.push(match held(local, more.partition) {
+            Ok(partition) => MerkleNodes { nodes: merkle_nodes(local, partition, &more.prefixes)? },
+            Err(why) if why.reason() == Reason::NotHolder => MerkleNodes::default(),
+            Err(why) => return Err(why),
+        });
+    }
+    Ok(reply)
+}
+
+fn merkle_nodes(local: &Local, partition: Partition, prefixes: &[Bytes]) -> Result<Vec<Bytes>, Refusal> {
+    let prefixes = prefixes.iter().map(|bytes| Prefix::decode(bytes));
     let prefixes: Vec<_> = prefixes.collect::<Result<_, _>>().map_err(|_| invalid("not a prefix"))?;
     let nodes = local.merkle(partition, &prefixes).map_err(|why| storage(&why))?;
     let encode = |node: Node| if node.is_empty() { Bytes::new() } else { node.encode().into() };
-    Ok(MerkleChildrenReply { nodes: nodes.into_iter().map(encode).collect() })
+    Ok(nodes.into_iter().map(encode).collect())
 }
 
 /// The states of the keys at these positions, in the order asked, until the message is full.
@@ -222,6 +251,7 @@ fn refusal(reason: Reason, message: String) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use dynamo_proto::v1::MerklePrefixes;
     use dynamo_ring::Partitions;
 
     use super::*;
@@ -289,12 +319,59 @@ mod tests {
         assert_eq!(fetch(70_000, vec![]).map_err(reason), Err(Reason::Invalid));
         assert_eq!(fetch(0, vec![Bytes::from_static(b"short")]).map_err(reason), Err(Reason::Invalid));
         assert_eq!(fetch(0, vec![Bytes::new(); POSITIONS + 1]).map_err(reason), Err(Reason::Invalid));
-        let children = |prefixes| merkle_children(&local, &MerkleChildrenRequest { partition: 0, prefixes });
+        let children = |prefixes: Vec<Bytes>| {
+            let more = vec![MerklePrefixes { partition: 1, prefixes: prefixes.clone() }];
+            merkle_children(&local, &MerkleChildrenRequest { partition: 0, prefixes, more })
+        };
         assert_eq!(children(vec![Bytes::from_static(&[99])]).map_err(reason), Err(Reason::Invalid));
-        assert_eq!(children(vec![Bytes::new(); MAX_PREFIXES + 1]).map_err(reason), Err(Reason::Invalid));
-        let roots =
-            merkle_roots(&local, &MerkleRootsRequest { partitions: vec![0, 4, 70_000] }).unwrap().roots;
+        assert_eq!(children(vec![Bytes::new(); MAX_PREFIXES / 2 + 1]).map_err(reason), Err(Reason::Invalid));
+        let request = MerkleRootsRequest { partitions: vec![0, 4, 70_000], ..MerkleRootsRequest::default() };
+        let roots = merkle_roots(&local, &request, &[]).unwrap().roots;
         assert_eq!(roots, [Bytes::from_static(&[0; 16]), Bytes::new(), Bytes::new()]);
+        let request = MerkleRootsRequest { shared: Bytes::from_static(b"short"), ..request };
+        assert_eq!(merkle_roots(&local, &request, &[]).unwrap().roots.len(), 3, "by number, if any is named");
+        let request = MerkleRootsRequest { partitions: Vec::new(), ..request };
+        assert_eq!(merkle_roots(&local, &request, &[]).map_err(reason), Err(Reason::Invalid));
+    }
+
+    #[test]
+    fn all_that_is_shared_is_alike_or_told_in_one_answer() {
+        let local = local(&[(&keys(1)[0].1, 3)]);
+        let partitions = [0, 1, 2].map(Partition);
+        let ours = local.roots(&partitions).unwrap();
+        assert!(ours[0] != ours[1] && ours[1] == Some(MerkleHash::EMPTY));
+        let ask = |hash: MerkleHash, shared: &[Partition]| {
+            let shared_hash = Bytes::copy_from_slice(&hash.0);
+            let request = MerkleRootsRequest { shared: shared_hash, ..MerkleRootsRequest::default() };
+            merkle_roots(&local, &request, shared).unwrap()
+        };
+        let hash = MerkleHash::of_roots(ours.iter().flatten().copied());
+        let alike = MerkleRootsReply { alike: true, ..MerkleRootsReply::default() };
+        assert_eq!(ask(hash, &partitions), alike);
+
+        let all: Vec<Bytes> = ours.iter().flatten().map(|root| Bytes::copy_from_slice(&root.0)).collect();
+        let told = MerkleRootsReply { partitions: all, ..MerkleRootsReply::default() };
+        assert_eq!(ask(MerkleHash([9; 16]), &partitions), told);
+
+        // One that is not held here is never alike, whatever the hash.
+        let reply = ask(hash, &[0, 1, 2, 4].map(Partition));
+        assert_eq!((reply.alike, reply.partitions.len(), reply.partitions[3].len()), (false, 4, 0));
+        assert_eq!(ask(hash, &[]), MerkleRootsReply::default(), "under another step nothing is said");
+        assert_eq!(ask(MerkleHash::of_roots([]), &[]), MerkleRootsReply::default());
+    }
+
+    #[test]
+    fn nodes_of_many_partitions_come_in_one_answer() {
+        let local = local(&[(&keys(1)[0].1, 3)]);
+        let q = Partitions::new(8).unwrap();
+        let root = |p| vec![Bytes::from(Prefix::root(Partition(p), q).encode())];
+        let more = [0, 4, 1].map(|p| MerklePrefixes { partition: p.into(), prefixes: root(p) }).to_vec();
+        let request = MerkleChildrenRequest { partition: 0, prefixes: root(0), more };
+        let reply = merkle_children(&local, &request).unwrap();
+        assert_eq!(reply.nodes, reply.more[0].nodes);
+        assert!(!reply.nodes[0].is_empty());
+        assert_eq!(reply.more[1].nodes, Vec::<Bytes>::new(), "not held");
+        assert_eq!(reply.more[2].nodes, [Bytes::new()], "held, and empty");
     }
 
     #[test]

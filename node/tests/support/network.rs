@@ -11,6 +11,7 @@ use dynamo_node::coordinate::read::Part;
 use dynamo_node::layout::Entered;
 use dynamo_node::peer::wire;
 use dynamo_node::peer::{Network, PeerError, PullStream, Refused};
+use dynamo_node::repair::rota;
 use dynamo_node::store::{DataKey, Merge, MergeMany, OpError, Operation, PeerMark, StandIn};
 use dynamo_node::transfer::serve;
 use dynamo_node::version::{ActorId, State};
@@ -177,12 +178,12 @@ async fn serve_op(node: &Running, from: &Wire, stamp: SenderStamp, op: Op) -> Bo
         return refuse(Reason::NotMember, "no member", Bytes::new());
     }
     match judge(&entered.record, stamp) {
-        Verdict::Accept => carry_out(node, &entered, op).await,
+        Verdict::Accept => carry_out(node, from.me, stamp, &entered, op).await,
         _ => refuse(Reason::OldLayout, "another layout", entered.record.to_json().into()),
     }
 }
 
-async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
+async fn carry_out(node: &Running, from: NodeId, stamp: SenderStamp, entered: &Entered, op: Op) -> Body {
     let answered = |result: Result<Body, Refusal>| result.unwrap_or_else(Body::Refused);
     match op {
         Op::Store(request) => {
@@ -204,7 +205,9 @@ async fn carry_out(node: &Running, entered: &Entered, op: Op) -> Body {
             Body::Fetch(copy::reply(&request.key, state, part))
         }
         Op::MerkleRoots(request) => {
-            answered(serve::merkle_roots(&node.local, &request).map(Body::MerkleRoots))
+            let same = stamp == entered.stamp();
+            let shared = same.then(|| rota::shared(entered).remove(&from)).flatten().unwrap_or_default();
+            answered(serve::merkle_roots(&node.local, &request, &shared).map(Body::MerkleRoots))
         }
         Op::MerkleChildren(request) => {
             answered(serve::merkle_children(&node.local, &request).map(Body::MerkleChildren))
