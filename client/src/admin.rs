@@ -16,7 +16,7 @@ use tonic::{Code, Request, Status};
 
 use crate::error::Error;
 use crate::failure::words;
-use crate::pool::{self, LARGEST_ANSWER};
+use crate::pool::{self, LARGEST_MESSAGE};
 
 /// The cluster's token. It is never printed.
 #[derive(Clone)]
@@ -124,8 +124,8 @@ impl Admin {
     /// The same over a channel that exists.
     pub fn on(channel: Channel, address: &str, token: &Token, within: Duration) -> Self {
         let client = AdminClient::with_interceptor(channel, token.clone())
-            .max_decoding_message_size(LARGEST_ANSWER)
-            .max_encoding_message_size(LARGEST_ANSWER);
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_MESSAGE);
         Self { address: address.to_owned(), within, client }
     }
 
@@ -167,9 +167,10 @@ impl Admin {
         Ok(self.answer(self.client.clone().holdings(request).await)?.holdings)
     }
 
-    /// This replica's own state of `key`, without asking anyone else.
-    pub async fn inspect(&self, key: &[u8]) -> Result<proto::InspectReply, AdminError> {
-        let request = self.request(proto::InspectRequest { key: Bytes::copy_from_slice(key) });
+    /// This replica's own state of `key`, without asking anyone else, with the first `value_bytes` of each value, 1 KiB
+    /// if 0.
+    pub async fn inspect(&self, key: &[u8], value_bytes: u32) -> Result<proto::InspectReply, AdminError> {
+        let request = self.request(proto::InspectRequest { key: Bytes::copy_from_slice(key), value_bytes });
         self.answer(self.client.clone().inspect(request).await)
     }
 

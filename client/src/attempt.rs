@@ -14,7 +14,7 @@ use crate::client::Inner;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::hedge::Hedging;
-use crate::pool::LARGEST_ANSWER;
+use crate::pool::LARGEST_MESSAGE;
 use crate::retry::{Decision, Moment, decide};
 use crate::router::{Intent, Known, Place, candidates};
 use crate::statistics::Counters;
@@ -43,7 +43,9 @@ where
                 Counters::add(&inner.counters.retries);
             }
             attempts = attempts.saturating_add(1);
-            let patience = left.min(inner.options.attempt);
+            // Pieces have their own time, each as much as an attempt.
+            let whole = intent == Intent::ReadInPieces;
+            let patience = if whole { left } else { left.min(inner.options.attempt) };
             let second = list.as_slice().first().filter(|_| intent == Intent::Read);
             let asked = hedged(inner, &address, second, &message, patience, &call).await?;
             let failure = match asked {
@@ -91,8 +93,8 @@ pub(crate) fn addresses(inner: &Inner, intent: Intent, place: Place<'_>, pauses:
 /// What calls the node at this address.
 pub(crate) fn caller(inner: &Inner, address: &str) -> Result<KvClient<Channel>, Error> {
     Ok(KvClient::new(inner.pool.channel(address)?)
-        .max_decoding_message_size(LARGEST_ANSWER)
-        .max_encoding_message_size(LARGEST_ANSWER))
+        .max_decoding_message_size(LARGEST_MESSAGE)
+        .max_encoding_message_size(LARGEST_MESSAGE))
 }
 
 /// One attempt, and a second one beside it, at another address, if the first is late and the budget allows. The answer

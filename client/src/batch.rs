@@ -18,6 +18,7 @@ use crate::attempt::{addresses, caller};
 use crate::client::{Client, Inner, found};
 use crate::error::Error;
 use crate::failure::{Failure, as_put, unpack, written};
+use crate::large;
 use crate::options::{ReadOptions, WriteOptions};
 use crate::retry::{Decision, Moment, decide};
 use crate::router::{Intent, Place};
@@ -46,7 +47,7 @@ pub enum BatchWrite {
 }
 
 impl Client {
-    /// All versions of each of these keys.
+    /// All versions of each of these keys. Those that are too large for one message are read one after another, in pieces.
     pub async fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
@@ -57,8 +58,18 @@ impl Client {
             (get.key.clone(), proto::BatchGetRequest { get: Some(get), ..proto::BatchGetRequest::default() })
         });
         let within = options.deadline.unwrap_or(self.0.options.deadline);
-        let answers = run(&self.0, Intent::Read, requests.collect(), within).await;
-        answers.into_iter().map(|answer| answer.map(|answer| found(&self.0, answer))).collect()
+        let mut results = Vec::with_capacity(keys.len());
+        for (key, answer) in keys.iter().zip(run(&self.0, Intent::Read, requests.collect(), within).await) {
+            let answer = match answer {
+                Err(Error::TooLarge(_)) => {
+                    let message = options.request(Bytes::copy_from_slice(key.as_ref()));
+                    large::read(&self.0, message, within).await
+                }
+                answer => answer,
+            };
+            results.push(answer.map(|answer| found(&self.0, answer)));
+        }
+        results
     }
 
     /// Carries out these writes, in any order: two of one key are concurrent, whatever their places. Each keeps its

@@ -18,8 +18,9 @@ use crate::health::Health;
 use crate::hedge::Hedging;
 use crate::keeper;
 use crate::knowledge::{Knowledge, Taken};
+use crate::large;
 use crate::options::{Options, ReadOptions, WriteOptions};
-use crate::pool::{self, LARGEST_ANSWER, Pool};
+use crate::pool::{self, LARGEST_MESSAGE, Pool};
 use crate::router::{Intent, Place};
 use crate::statistics::{Counters, Statistics};
 use crate::value::{Context, Sibling, Value, Written};
@@ -73,12 +74,16 @@ impl Client {
         Ok(Self(inner))
     }
 
-    /// All versions of `key`.
+    /// All versions of `key`, however large they are together, up to [`Options::largest_answer`].
     pub async fn get(&self, key: &[u8], options: &ReadOptions) -> Result<Value, Error> {
         let message = options.request(Bytes::copy_from_slice(key));
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.get(request).await };
-        let answer = attempt::run(&self.0, Intent::Read, Place::Key(key), message, within, call).await?;
+        let asked = message.clone();
+        let answer = match attempt::run(&self.0, Intent::Read, Place::Key(key), message, within, call).await {
+            Err(Error::TooLarge(_)) => large::read(&self.0, asked, within).await?,
+            answer => answer?,
+        };
         Ok(found(&self.0, answer))
     }
 
@@ -192,7 +197,7 @@ impl Inner {
     /// Asks one address for its layout record, and takes it if it is newer.
     pub(crate) async fn ask_layout(&self, address: &str) -> Result<(), Error> {
         let channel = self.pool.channel(address)?;
-        let mut client = KvClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        let mut client = KvClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
         let answer = client
             .get_layout(proto::GetLayoutRequest {})
             .await

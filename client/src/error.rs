@@ -39,6 +39,10 @@ pub enum Error {
         /// The key's current context, as the node sent it; empty if it did not.
         context: Context,
     },
+    /// The versions of the key are more than this client takes of one answer: give it more
+    /// ([`Options::largest_answer`](crate::Options)), or write the key with the context of a read that takes them.
+    #[error("{0}")]
+    TooLarge(String),
     /// The node does not let this caller in: give the cluster's token.
     #[error("not let in: {0}")]
     Denied(String),
@@ -69,6 +73,7 @@ impl Error {
             Self::NoAnswer { .. } => "no_answer",
             Self::Invalid(_) => "invalid",
             Self::TooManyVersions { .. } => "too_many_versions",
+            Self::TooLarge(_) => "too_large",
             Self::Denied(_) => "denied",
             Self::Unavailable { .. } => "unavailable",
             Self::Answer(_) => "answer",

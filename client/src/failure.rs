@@ -1,9 +1,11 @@
 //! What a gRPC status means: for the caller, for the next attempt, and for the address that it came from.
 
+use std::collections::HashMap;
+
 use dynamo_proto::v1 as proto;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::error::Error;
 use crate::retry::Kind;
@@ -11,6 +13,9 @@ use crate::value::{Context, Seen};
 
 /// Trailing metadata of "too many versions": the key's current context.
 const CONTEXT: &str = "dynamo-context-bin";
+
+/// Reason of an answer that is too large for one message, or for this client.
+const ANSWER_TOO_LARGE: &str = "ANSWER_TOO_LARGE";
 
 /// A failed attempt, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub(crate) struct Failure {
 enum Outcome {
     Invalid,
     TooManyVersions(Context),
+    /// The answer is too large for one message, or for this client.
+    TooLarge,
     Denied,
     Unavailable,
     Answer,
@@ -46,7 +53,9 @@ impl Failure {
         let info = status.get_details_error_info();
         let wait = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
         let busy = Kind::Busy { wait };
+        let too_large = info.as_ref().is_some_and(|info| info.reason == ANSWER_TOO_LARGE);
         let (kind, suspect, outcome) = match status.code() {
+            Code::OutOfRange if too_large => (Kind::Final, false, Outcome::TooLarge),
             Code::InvalidArgument | Code::OutOfRange | Code::NotFound | Code::AlreadyExists => {
                 (Kind::Final, false, Outcome::Invalid)
             }
@@ -79,6 +88,7 @@ impl Failure {
         match self.outcome {
             Outcome::Invalid => Error::Invalid(self.text),
             Outcome::TooManyVersions(context) => Error::TooManyVersions { message: self.text, context },
+            Outcome::TooLarge => Error::TooLarge(self.text),
             Outcome::Denied => Error::Denied(self.text),
             Outcome::Answer => Error::Answer(self.text),
             Outcome::Unavailable => {
@@ -91,6 +101,12 @@ impl Failure {
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// The status of an answer in pieces that is more than this client takes.
+pub(crate) fn too_large(message: impl Into<String>) -> Status {
+    let details = ErrorDetails::with_error_info(ANSWER_TOO_LARGE, "", HashMap::new());
+    Status::with_error_details(Code::OutOfRange, message, details)
 }
 
 fn context(status: &Status) -> Context {
@@ -141,10 +157,7 @@ pub(crate) fn written(answer: proto::PutResponse) -> crate::value::Written {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::time::Duration;
-
-    use tonic_types::ErrorDetails;
 
     use super::*;
 
@@ -187,6 +200,15 @@ mod tests {
             assert_eq!(failure.kind, Kind::Final);
             assert_eq!(failure.into_error(1).kind(), kind);
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_told_from_a_wrong_request() {
+        let large = Failure::of("a:1", &too_large("70 bytes"));
+        assert_eq!((large.kind, large.suspect), (Kind::Final, false));
+        assert_eq!(large.into_error(1).kind(), "too_large");
+        let other = Failure::of("a:1", &Status::out_of_range("x"));
+        assert_eq!(other.into_error(1).kind(), "invalid");
     }
 
     #[test]

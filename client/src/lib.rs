@@ -19,6 +19,7 @@
 //! | [`client`], [`batch`], [`list`] | the calls: get, put, delete; many at once; keys by the page |
 //! | [`update`], [`session`] | read, change and write a key; reads that see one's own writes |
 //! | [`options`], [`value`], [`error`] | what goes in and what comes out |
+//! | `large`, `pieces` | answers that are too large for one message |
 //! | [`resolve`], [`orset`] | what to do with siblings; a set that merges by itself |
 //! | [`router`], [`retry`], [`health`], [`hedge`] | the decisions: whom to ask, whether to ask again. Pure |
 //! | [`pool`] | one channel for each address |
@@ -37,10 +38,12 @@ pub mod health;
 pub mod hedge;
 mod keeper;
 mod knowledge;
+mod large;
 pub mod list;
 pub mod local;
 pub mod options;
 pub mod orset;
+mod pieces;
 pub mod pool;
 pub mod resolve;
 pub mod retry;

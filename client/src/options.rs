@@ -23,6 +23,9 @@ pub struct Options {
     /// dial the members' addresses. (One that cannot and does not know it finds out by itself, at the price of a
     /// failed connection to each member.)
     pub direct: bool,
+    /// Bytes of values that one read may bring. A key holds 16 MiB by default, and more after a partition; what is above
+    /// one message (4 MiB, or the longest value and 1 MiB) comes in pieces.
+    pub largest_answer: usize,
 }
 
 impl Default for Options {
@@ -33,6 +36,7 @@ impl Default for Options {
             connect: Duration::from_secs(1),
             refresh: Duration::from_secs(30),
             direct: true,
+            largest_answer: 256 << 20,
         }
     }
 }

@@ -11,8 +11,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::error::Error;
 
-/// The largest answer taken: a key may hold 16 MiB at its coordinator, and more after a partition.
-pub const LARGEST_ANSWER: usize = 64 << 20;
+/// The largest message: a value has 16 MiB at most. What is larger comes in pieces.
+pub const LARGEST_MESSAGE: usize = 32 << 20;
 /// A connection on which nothing comes back for this long, and then not even an answer to a ping, is given up.
 const PING_AFTER: Duration = Duration::from_secs(2);
 const PING_WITHIN: Duration = Duration::from_secs(2);

@@ -10,6 +10,8 @@ use dynamo_ring::{Partition, Partitions, Position, Record};
 pub enum Intent {
     /// Goes to the members of the layout that serves reads.
     Read,
+    /// Goes where reads go, is not asked twice, and takes as long as its pieces come.
+    ReadInPieces,
     /// Goes where reads go, and is not asked twice.
     List,
     /// Goes to the members of S, which is complete at every step of a change.
@@ -55,7 +57,7 @@ pub fn candidates<'a>(
     let mut list: Vec<&str> = Vec::new();
     if let Some(record) = known.record {
         let layout = match intent {
-            Intent::Read | Intent::List => record.view().read_layout(),
+            Intent::Read | Intent::ReadInPieces | Intent::List => record.view().read_layout(),
             Intent::Write => record.stable(),
         };
         let partition = place.partition(layout.partitions());

@@ -91,6 +91,12 @@ pub struct Config {
           value_parser = clap::value_parser!(u64).range(1 << 20..))]
     pub max_large_bytes: u64,
 
+    /// Bytes of answers above 16 KiB that may be on their way to clients at a time; reads that find more are refused at
+    /// once. One that is larger goes alone.
+    #[arg(long, env = "DYNAMO_MAX_ANSWER_BYTES", default_value_t = 256 << 20,
+          value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub max_answer_bytes: u64,
+
     /// Memory for blocks read from disk, in bytes.
     #[arg(long, env = "DYNAMO_CACHE_BYTES", default_value_t = 64 << 20)]
     pub cache_bytes: u64,
@@ -170,6 +176,7 @@ impl Config {
             patience: self.patience(),
             bounds: Bounds::default(),
             large_bytes: size(self.max_large_bytes),
+            answer_bytes: size(self.max_answer_bytes),
             background_bytes_per_second: self.rebalance_max_bytes_per_second,
             anti_entropy_interval: self.anti_entropy_interval(),
             reap: self.reap(),
@@ -202,7 +209,8 @@ mod tests {
         assert_eq!(config.key_limits(), store::Limits::default());
         assert_eq!(config.patience(), Patience::default());
         assert_eq!(config.request_limits(), RequestLimits::default());
-        assert_eq!(config.engine().large_bytes, Settings::default().large_bytes);
+        let (engine, usual) = (config.engine(), Settings::default());
+        assert_eq!((engine.large_bytes, engine.answer_bytes), (usual.large_bytes, usual.answer_bytes));
         assert_eq!(config.request_cap(), Duration::from_secs(10));
         assert_eq!(config.reap(), ReapSettings::default());
         assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));

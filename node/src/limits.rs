@@ -47,6 +47,11 @@ pub enum Crowded {
     /// Too many bytes.
     #[error("{0} bytes of requests are under way at this node, its limit; try again a little later")]
     Bytes(usize),
+    /// Too many bytes of answers. The read was carried out, and nothing changed by it.
+    #[error(
+        "{0} bytes of answers are on their way from this node, its limit (--max-answer-bytes); try again a little later"
+    )]
+    Answers(usize),
 }
 
 impl Gate {

@@ -83,7 +83,7 @@ async fn a_key_and_its_partition_are_shown_as_they_are_here() {
     assert_eq!(get(&cluster.board, "k").await, ["v"]);
     cluster.expect_equal_roots().await;
     let node = cluster.node(1);
-    let request = Request::new(InspectRequest { key: "k".into() });
+    let request = Request::new(InspectRequest { key: "k".into(), value_bytes: 0 });
     let shown = node.admin.inspect(request).await.unwrap().into_inner();
     assert!(shown.found && shown.held);
     assert_eq!((&shown.siblings[0].value[..], shown.siblings.len(), shown.context.len()), (&b"v"[..], 1, 1));
@@ -92,7 +92,7 @@ async fn a_key_and_its_partition_are_shown_as_they_are_here() {
     assert_eq!(shown.partition, u32::from(partition.0));
     assert_eq!((&shown.leaf, shown.hash.len(), shown.owed.len()), (&shown.hash, 16, 0));
     assert!(shown.stored_bytes > 1);
-    let nothing = Request::new(InspectRequest { key: "nothing".into() });
+    let nothing = Request::new(InspectRequest { key: "nothing".into(), value_bytes: 0 });
     let nothing = node.admin.inspect(nothing).await.unwrap().into_inner();
     assert!(!nothing.found && nothing.leaf.is_empty() && nothing.hash.is_empty());
 

@@ -54,7 +54,7 @@ pub(crate) async fn run(common: &Common, args: &Explain) -> Outcome {
     let position = Position::of(&key);
     let members = members(&record, position.partition(record.stable().partitions()));
     let answers = members.iter().map(async |(member, _)| match Admin::new(&member.address, &token, ASK) {
-        Ok(node) => node.inspect(&key).await,
+        Ok(node) => node.inspect(&key, 0).await,
         Err(error) => Err(error.into()),
     });
     let answers = join_all(answers.collect::<Vec<_>>()).await;
@@ -153,7 +153,7 @@ fn version_line(version: &VersionInfo) -> String {
     let what = if version.tombstone {
         "deleted".to_owned()
     } else {
-        format!("{}, {}", human(version.value.len() as u64), shortened(&version.value))
+        format!("{}, {}", human(version.value_bytes), shortened(&version.value))
     };
     let until = version.expires_at_ms.map(|at| format!(", until {at} ms")).unwrap_or_default();
     let dot = dot(&version.dot.unwrap_or_default());
@@ -180,7 +180,8 @@ fn to_json(record: &Record, key: &[u8], asked: &[Asked<'_>]) -> Json {
     let version = |version: &VersionInfo| {
         json!({
             "dot": dot(&version.dot.unwrap_or_default()), "tombstone": version.tombstone,
-            "value_base64": base64(&version.value), "written_at_ms": version.written_at_ms,
+            "value_bytes": version.value_bytes, "begins_base64": base64(&version.value),
+            "written_at_ms": version.written_at_ms,
             "expires_at_ms": version.expires_at_ms,
         })
     };
@@ -227,7 +228,9 @@ mod tests {
 
     fn reply(value: &'static str) -> InspectReply {
         let dot = WriterCount { actor: 7, birth: 1, counter: 2 };
-        let version = VersionInfo { dot: Some(dot), value: value.into(), ..VersionInfo::default() };
+        let value_bytes = value.len() as u64;
+        let version =
+            VersionInfo { dot: Some(dot), value: value.into(), value_bytes, ..VersionInfo::default() };
         let (hash, leaf) = (value.into(), value.into());
         InspectReply { found: true, siblings: vec![version], hash, leaf, ..InspectReply::default() }
     }

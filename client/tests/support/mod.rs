@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dynamo_proto::v1::get_piece::Piece;
 use dynamo_proto::v1::kv_server::{Kv, KvServer};
 use dynamo_proto::v1::{
     BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
-    ErrorStatus, GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, ListKeysRequest,
-    ListKeysResponse, ListedKey, PutRequest, PutResponse, Sibling, batch_get_response, batch_put_request,
-    batch_put_response,
+    ErrorStatus, GetHead, GetLayoutRequest, GetLayoutResponse, GetPiece, GetRequest, GetResponse,
+    ListKeysRequest, ListKeysResponse, ListedKey, PutRequest, PutResponse, Sibling, VersionHead,
+    VersionPiece, batch_get_response, batch_put_request, batch_put_response,
 };
 use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Quorum, Record, plan};
 use futures::StreamExt;
@@ -121,6 +122,7 @@ impl Node {
 #[tonic::async_trait]
 impl Kv for Node {
     type BatchGetStream = BoxStream<'static, Result<BatchGetResponse, Status>>;
+    type GetStreamStream = BoxStream<'static, Result<GetPiece, Status>>;
     type BatchPutStream = BoxStream<'static, Result<BatchPutResponse, Status>>;
 
     /// The value is the key.
@@ -136,6 +138,32 @@ impl Kv for Node {
             epoch,
             ..GetResponse::default()
         }))
+    }
+
+    /// The same, in pieces of 3 bytes; a failure in the middle if it is to fail.
+    async fn get_stream(
+        &self,
+        request: Request<GetRequest>,
+    ) -> Result<Response<Self::GetStreamStream>, Status> {
+        let value = request.get_ref().key.clone();
+        let (answer, failure) = match self.get(request).await {
+            Ok(answer) => (answer.into_inner(), None),
+            Err(status) => (GetResponse::default(), Some(status)),
+        };
+        let bytes = value.len() as u64;
+        let answer = Some(GetResponse { siblings: Vec::new(), ..answer });
+        let mut pieces = vec![Piece::Head(GetHead { answer, versions: 1, bytes })];
+        for (i, data) in value.chunks(3).enumerate() {
+            let begins = (i == 0).then_some(VersionHead { bytes, ..VersionHead::default() });
+            pieces.push(Piece::Version(VersionPiece { begins, data: Bytes::copy_from_slice(data) }));
+        }
+        let mut pieces: Vec<_> =
+            pieces.into_iter().map(|piece| Ok(GetPiece { piece: Some(piece) })).collect();
+        if let Some(status) = failure {
+            pieces.truncate(2);
+            pieces.push(Err(status));
+        }
+        Ok(Response::new(futures::stream::iter(pieces).boxed()))
     }
 
     /// Another version stands beside it; the witness is the write id.

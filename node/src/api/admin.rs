@@ -154,15 +154,15 @@ impl<C: Clock> Admin for AdminService<C> {
     }
 
     async fn inspect(&self, request: Request<InspectRequest>) -> Result<Response<InspectReply>, Status> {
-        let key = DataKey::of(&request.into_inner().key)
-            .map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
+        let InspectRequest { key, value_bytes } = request.into_inner();
+        let key = DataKey::of(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
         let standing = self.current();
         let (local, wanted) = (self.exchange.local.clone(), key.clone());
         let found = blocking(move || Found::read(&local, &wanted)).await.map_err(|why| match why {
             OpError::State(why) => Status::data_loss(why.to_string()),
             why => storage(&why),
         })?;
-        Ok(Response::new(found.reply(&key, standing.as_deref())))
+        Ok(Response::new(found.reply(&key, standing.as_deref(), value_bytes)))
     }
 }
 

@@ -15,6 +15,9 @@ use crate::limits::Crowded;
 /// Trailing metadata of "too many versions": the key's current context.
 pub const CONTEXT: &str = "dynamo-context-bin";
 
+/// Reason of an answer that is too long for one message.
+pub const ANSWER_TOO_LARGE: &str = "ANSWER_TOO_LARGE";
+
 /// The domain of every ErrorInfo.
 pub const DOMAIN: &str = "dynamokv.dev";
 
@@ -51,6 +54,17 @@ impl Violations {
 pub fn crowded(why: Crowded) -> Status {
     let details = ErrorDetails::with_retry_info(Some(SOON));
     Status::with_error_details(Code::ResourceExhausted, why.to_string(), details)
+}
+
+/// OUT_OF_RANGE: the answer is too long for one message.
+pub fn too_large(bytes: usize, limit: usize) -> Status {
+    let message = format!(
+        "the versions of the key have {bytes} bytes together, and one message takes {limit}: read them with GetStream, \
+         or settle them with a write"
+    );
+    let metadata = [("bytes", bytes), ("limit", limit)].map(|(name, n)| (name.to_owned(), n.to_string()));
+    let details = ErrorDetails::with_error_info(ANSWER_TOO_LARGE, DOMAIN, HashMap::from(metadata));
+    Status::with_error_details(Code::OutOfRange, message, details)
 }
 
 /// The status of a request that was not carried out.
@@ -180,6 +194,15 @@ mod tests {
             assert_eq!(came.details(), sent.details());
             assert_eq!(came.metadata().get_bin(CONTEXT), sent.metadata().get_bin(CONTEXT));
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_says_how_large_and_what_to_do() {
+        let status = too_large(70, 40);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), (Code::OutOfRange, ANSWER_TOO_LARGE));
+        assert_eq!((info.metadata["bytes"].as_str(), info.metadata["limit"].as_str()), ("70", "40"));
+        assert!(status.message().contains("GetStream"), "{}", status.message());
     }
 
     #[test]

@@ -10,6 +10,10 @@ use crate::peer::wire::node_id_bytes;
 use crate::store::{DataKey, Local, OpError};
 use crate::version::{Dot, Sibling, State, StateHash, Writer};
 
+/// Bytes of each value that are shown if nobody says how many, and of all values together at most.
+const USUAL: u32 = 1 << 10;
+const MOST: usize = 2 << 20;
+
 /// What is stored of a key. Blocks for a disk's time.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -36,13 +40,17 @@ impl Found {
         Ok(Self { encoded, state, leaf, owed: local.hints_of(key)? })
     }
 
-    pub(super) fn reply(self, key: &DataKey, standing: Option<&Standing>) -> InspectReply {
+    /// As a person is told it, with so many bytes of each value; 0 is the usual number.
+    pub(super) fn reply(self, key: &DataKey, standing: Option<&Standing>, value_bytes: u32) -> InspectReply {
+        let wanted = if value_bytes == 0 { USUAL } else { value_bytes };
+        let each = MOST / self.state.siblings().len().max(1);
+        let shown = each.min(usize::try_from(wanted).unwrap_or(usize::MAX));
         let q = standing.map(|standing| standing.record.stable().partitions());
         let partition: Option<Partition> = q.map(|q: Partitions| key.position().partition(q));
         let context = self.state.context().iter();
         InspectReply {
             found: self.encoded.is_some(),
-            siblings: self.state.siblings().iter().map(version).collect(),
+            siblings: self.state.siblings().iter().map(|sibling| version(sibling, shown)).collect(),
             context: context.map(|(writer, counter)| dot(writer, counter)).collect(),
             partition: partition.map_or(0, |p| p.0.into()),
             position: Bytes::copy_from_slice(key.position().as_bytes()),
@@ -59,12 +67,14 @@ fn hash(hash: Option<StateHash>) -> Bytes {
     hash.map(|hash| Bytes::copy_from_slice(&hash.0)).unwrap_or_default()
 }
 
-fn version(sibling: &Sibling) -> VersionInfo {
+fn version(sibling: &Sibling, shown: usize) -> VersionInfo {
     let Dot { writer, counter } = sibling.dot;
+    let value = sibling.value.clone().unwrap_or_default();
     VersionInfo {
         dot: Some(dot(writer, counter)),
         tombstone: sibling.value.is_none(),
-        value: sibling.value.clone().unwrap_or_default(),
+        value: value.slice(..value.len().min(shown)),
+        value_bytes: value.len() as u64,
         written_at_ms: sibling.written_at_ms,
         expires_at_ms: sibling.expires_at_ms,
     }

@@ -5,18 +5,20 @@ use std::time::Duration;
 use dynamo_proto::v1::kv_server::Kv;
 use dynamo_proto::v1::{
     BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
-    GetLayoutRequest, GetLayoutResponse, GetRequest, GetResponse, ListKeysRequest, ListKeysResponse,
-    PutRequest, PutResponse,
+    GetLayoutRequest, GetLayoutResponse, GetPiece, GetRequest, GetResponse, ListKeysRequest,
+    ListKeysResponse, PutRequest, PutResponse,
 };
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::answers::Holding;
 use super::batch::{self, Times};
-use super::deadline;
 use super::record::RecordText;
-use super::requests::Requests;
+use super::requests::{Found, Requests};
+use super::{deadline, pieces};
 use crate::layout::Layouts;
 
 /// The Kv service.
@@ -44,11 +46,26 @@ impl KvService {
 #[tonic::async_trait]
 impl Kv for KvService {
     type BatchGetStream = BoxStream<'static, Result<BatchGetResponse, Status>>;
+    type GetStreamStream = BoxStream<'static, Result<GetPiece, Status>>;
     type BatchPutStream = BoxStream<'static, Result<BatchPutResponse, Status>>;
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        Ok(Response::new(self.requests.get(request.into_inner(), within, false).await?))
+        let Found { response, held } = self.requests.get(request.into_inner(), within, false).await?;
+        let mut response = Response::new(response);
+        if let Some(held) = held {
+            response.extensions_mut().insert(Holding::new(held));
+        }
+        Ok(response)
+    }
+
+    async fn get_stream(
+        &self,
+        request: Request<GetRequest>,
+    ) -> Result<Response<Self::GetStreamStream>, Status> {
+        let within = deadline::within(request.metadata(), self.cap);
+        let found = self.requests.get_stream(request.into_inner(), within).await?;
+        Ok(Response::new(pieces::send(found, self.cap)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
@@ -71,7 +88,8 @@ impl Kv for KvService {
             let (requests, within) = (requests.clone(), times.within(item.deadline_ms, Instant::now()));
             async move { requests.get_item(item, within).await }
         });
-        Ok(Response::new(answers))
+        // The connection takes an answer when it has sent the one before.
+        Ok(Response::new(answers.map(|answer| answer.map(|(answer, _held)| answer)).boxed()))
     }
 
     async fn batch_put(

@@ -245,7 +245,9 @@ impl ReplicaParts {
     /// A client's request that a member forwards. If nothing was done, the member may ask another.
     async fn forwarded(&self, op: Op, within: Duration) -> Result<Body, Refusal> {
         let answer = match op {
-            Op::ForwardGet(get) => self.requests.get(get, within, true).await.map(Body::ForwardGet),
+            Op::ForwardGet(get) => {
+                self.requests.get(get, within, true).await.map(|found| Body::ForwardGet(found.response))
+            }
             Op::ForwardPut(put) => self.requests.put(put, within, true).await.map(Body::ForwardPut),
             Op::ForwardDelete(delete) => {
                 self.requests.delete(delete, within, true).await.map(Body::ForwardDelete)

@@ -11,16 +11,19 @@ use dynamo_proto::v1::{
     BatchGetRequest, BatchGetResponse, BatchPutRequest, BatchPutResponse, DeleteRequest, DeleteResponse,
     ErrorStatus, GetRequest, GetResponse, PutRequest, PutResponse, Sibling,
 };
+use prost::Message;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::door::{Admitted, Door};
 use super::errors::{self, Violations};
 use super::metrics::{ApiMetrics, Op};
+use super::pieces::longest_answer;
 use crate::coordinate::{
     CoordinateError, Coordinator, ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder,
 };
-use crate::limits::{Gate, Pass};
+use crate::limits::{Crowded, Gate, Pass};
+use crate::peer::room::{Held, Room};
 use crate::phase::{Life, Phase};
 use crate::version::Context;
 
@@ -57,6 +60,15 @@ impl From<CoordinateError> for Failed {
     }
 }
 
+/// What a read found, with the room that it takes until it has gone. Small answers take none: the gate counts them.
+#[derive(Debug)]
+pub struct Found {
+    /// The answer.
+    pub response: GetResponse,
+    /// Its room.
+    pub held: Option<Held>,
+}
+
 /// Takes clients' requests. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Requests {
@@ -64,6 +76,8 @@ pub struct Requests {
     pub coordinator: Coordinator,
     /// Bounds those under way.
     pub gate: Gate,
+    /// Bounds the bytes of answers on their way.
+    pub answers: Room,
     /// Whether this node takes any.
     pub life: Life,
     /// What they have to be like.
@@ -73,13 +87,23 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// A read.
-    pub async fn get(
+    /// A read that is answered in one message.
+    pub async fn get(&self, request: GetRequest, within: Duration, forwarded: bool) -> Result<Found, Failed> {
+        self.read(request, within, forwarded, longest_answer(self.door.max_value)).await
+    }
+
+    /// A read that is answered in pieces.
+    pub async fn get_stream(&self, request: GetRequest, within: Duration) -> Result<Found, Failed> {
+        self.read(request, within, false, usize::MAX).await
+    }
+
+    async fn read(
         &self,
         request: GetRequest,
         within: Duration,
         forwarded: bool,
-    ) -> Result<GetResponse, Failed> {
+        longest: usize,
+    ) -> Result<Found, Failed> {
         let begun = Instant::now();
         let answer = async {
             let pass = self.enter(request.key.len() + FOUND)?;
@@ -87,7 +111,12 @@ impl Requests {
             let GetRequest { key, r, strict, allow_partial, .. } = request;
             let terms = Terms { quorum: r, strict, forwarded, until: begun + within, pass };
             let order = ReadOrder { key: key.clone(), allow_partial, at_least, terms };
-            Ok(get_response(&key, &self.coordinator.read(order).await?))
+            let response = get_response(&key, &self.coordinator.read(order).await?);
+            let bytes = response.encoded_len();
+            if bytes > longest {
+                return Err(Failed::Status(errors::too_large(bytes, longest)));
+            }
+            Ok(Found { response, held: self.room_for(bytes)? })
         };
         self.counted(Op::Get, forwarded, begun, answer.await)
     }
@@ -134,13 +163,21 @@ impl Requests {
         self.counted(Op::Delete, forwarded, begun, answer.await)
     }
 
-    /// A read out of a batch: as if it had come alone.
-    pub async fn get_item(&self, item: BatchGetRequest, within: Duration) -> BatchGetResponse {
+    /// A read out of a batch: as if it had come alone. What it holds is to be kept until the answer is taken.
+    pub async fn get_item(
+        &self,
+        item: BatchGetRequest,
+        within: Duration,
+    ) -> (BatchGetResponse, Option<Held>) {
         let found = match item.get {
             Some(get) => self.get(get, within, false).await.map_err(packed),
             None => Err(nothing("get")),
         };
-        BatchGetResponse { id: item.id, result: Some(found.map_or_else(GetResult::Failed, GetResult::Found)) }
+        let (result, held) = match found {
+            Ok(Found { response, held }) => (GetResult::Found(response), held),
+            Err(status) => (GetResult::Failed(status), None),
+        };
+        (BatchGetResponse { id: item.id, result: Some(result) }, held)
     }
 
     /// A put or delete out of a batch: as if it had come alone.
@@ -161,6 +198,16 @@ impl Requests {
             Phase::Starting => Err(CoordinateError::NotServing.into()),
             Phase::Stopping => Err(CoordinateError::Stopping.into()),
         }
+    }
+
+    /// Room for an answer. The gate has counted a small one already.
+    fn room_for(&self, bytes: usize) -> Result<Option<Held>, Failed> {
+        if bytes <= FOUND {
+            return Ok(None);
+        }
+        let held = self.answers.take(bytes);
+        let crowded = || Failed::Status(errors::crowded(Crowded::Answers(self.answers.bytes())));
+        held.map(Some).ok_or_else(crowded)
     }
 
     pub(super) fn counted<T>(

@@ -130,7 +130,7 @@ impl Engine {
         let peers = Peers::start(dialling, layouts.clone());
         let network: Arc<dyn Network> = Arc::new(peers.clone());
         let life = Life::new(layouts.clone(), committer.clone());
-        let gate = Gate::new(settings.requests);
+        let (gate, answers) = (Gate::new(settings.requests), Room::new(settings.answer_bytes));
         let (metrics, progress) = (Arc::new(Metrics::default()), Progress::default());
         let exchange = Exchange {
             network: Arc::clone(&network),
@@ -145,6 +145,7 @@ impl Engine {
             peers: peers.clone(),
             gate: gate.clone(),
             room: room.clone(),
+            answers: answers.clone(),
             life: life.clone(),
             progress: progress.clone(),
         }));
@@ -160,6 +161,7 @@ impl Engine {
         let requests = Requests {
             coordinator: coordinator.clone(),
             gate: gate.clone(),
+            answers: answers.clone(),
             life: life.clone(),
             door: settings.door,
             metrics: metrics.register(ApiMetrics::register),

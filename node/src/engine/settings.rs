@@ -25,6 +25,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Bytes of large messages of members that are held at a time.
     pub large_bytes: usize,
+    /// Bytes of answers that are on their way to clients at a time.
+    pub answer_bytes: usize,
     /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit.
     pub background_bytes_per_second: u64,
     /// Between two rounds of anti-entropy.
@@ -42,6 +44,7 @@ impl Default for Settings {
             patience: Patience::default(),
             bounds: Bounds::default(),
             large_bytes: Room::BYTES,
+            answer_bytes: Room::BYTES,
             background_bytes_per_second: 0,
             anti_entropy_interval: repair::INTERVAL,
             reap: ReapSettings::default(),

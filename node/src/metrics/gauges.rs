@@ -31,6 +31,8 @@ pub struct Gauges {
     pub gate: Gate,
     /// Large messages.
     pub room: Room,
+    /// Answers to clients.
+    pub answers: Room,
     /// Whether this node is ready.
     pub life: Life,
     /// What is being copied.
@@ -95,7 +97,9 @@ impl Gauges {
         sheet.gauge("peer_queue_messages", "Requests that wait to be sent to members", wide(messages))?;
         sheet.gauge("peer_queue_bytes", "Bytes that wait to be sent to members", wide(bytes))?;
         let help = "Bytes of large messages that come in parts, or wait to be sent as answers";
-        sheet.gauge("large_messages_bytes", help, wide(self.room.held()))
+        sheet.gauge("large_messages_bytes", help, wide(self.room.held()))?;
+        let help = "Bytes of answers above 16 KiB on their way to clients";
+        sheet.gauge("answers_bytes", help, wide(self.answers.held()))
     }
 }
 

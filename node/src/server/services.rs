@@ -16,14 +16,12 @@ use tonic_health::server::HealthReporter;
 
 use super::error::StartError;
 use crate::api::door::Door;
-use crate::api::http;
+use crate::api::pieces::AROUND_A_VALUE;
 use crate::api::token::TokenGuard;
+use crate::api::{answers, http};
 use crate::engine::Engine;
 use crate::peer::MAX_FRAME;
 use crate::phase::Life;
-
-/// What a message may have beside its value: key, context, framing.
-const AROUND_A_VALUE: usize = 1 << 20;
 
 /// Requests of one connection that may be under way. The gate bounds all of them together, and says so; a request beyond
 /// this number would wait at the client without a word.
@@ -59,6 +57,7 @@ impl Services<'_> {
 
         let largest = self.door.max_value + AROUND_A_VALUE;
         let router = Server::builder()
+            .layer(axum::middleware::map_response(answers::hold::<tonic::body::Body>))
             .http2_keepalive_interval(Some(PING_EVERY))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .initial_stream_window_size(4 << 20)

@@ -196,7 +196,7 @@ async fn at_each_replica(
         let name = key(&journal.prefix, index);
         let seen = again(until, async || {
             let Some(node) = nodes.get(&holder) else { return Seen::Unread("no such member".into()) };
-            match node.inspect(name.as_bytes()).await {
+            match node.inspect(name.as_bytes(), u32::MAX).await {
                 Ok(reply) => {
                     let values = reply.siblings.iter().filter(|s| !s.tombstone).map(|s| s.value.as_ref());
                     judge(index, acknowledged, values)

@@ -98,7 +98,7 @@ async fn nobody_administers_without_the_token() {
     let node = record.stable().members()[0].node_id;
     assert!(matches!(stranger.set_layout(&record, node).await, Err(AdminError::Denied { .. })));
     assert!(matches!(stranger.retire(record.cluster_id(), node).await, Err(AdminError::Denied { .. })));
-    assert!(matches!(stranger.inspect(b"k").await, Err(AdminError::Denied { .. })));
+    assert!(matches!(stranger.inspect(b"k", 0).await, Err(AdminError::Denied { .. })));
     assert!(matches!(stranger.holdings(&[]).await, Err(AdminError::Denied { .. })));
     bench.stop().await;
 }
