@@ -5,9 +5,9 @@ use dynamo_proto::v1::{InspectReply, VersionInfo, WriterCount};
 use dynamo_ring::{Partition, Partitions};
 
 use crate::layout::Standing;
-use crate::merkle::{DIGITS, Node, Prefix};
+use crate::merkle::{DIGITS, Prefix};
 use crate::peer::wire::node_id_bytes;
-use crate::store::{DataKey, Local, OpError};
+use crate::store::{DataKey, Local, OpError, StoreError};
 use crate::version::{Dot, Sibling, State, StateHash, Writer};
 
 /// Bytes of each value that are shown if nobody says how many, and of all values together at most.
@@ -32,8 +32,11 @@ impl Found {
         let leaf = match local.partitions()? {
             Some(q) => {
                 let whole = Prefix::of(key.position(), DIGITS);
-                let nodes = local.merkle(key.position().partition(q), &[whole])?;
-                nodes.first().and_then(Node::only_leaf).map(|(_, hash)| hash)
+                match local.merkle(key.position().partition(q), &[whole]) {
+                    // A broken tree is shown as one without the leaf.
+                    Err(StoreError::Tree(_)) => None,
+                    nodes => nodes?.and_then(|nodes| nodes.first()?.only_leaf()).map(|(_, hash)| hash),
+                }
             }
             None => None,
         };

@@ -31,8 +31,8 @@ use crate::peer::{Bounds, Handler, Peers, Sender, Streams, Voice, exchange};
 use crate::reap::Participant;
 use crate::repair::rota;
 use crate::store::{
-    Committer, DataKey, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store, StoreError,
-    SubmitError, blocking, off_thread,
+    Committer, DataKey, Examine, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store,
+    StoreError, SubmitError, blocking, off_thread,
 };
 use crate::transfer::serve;
 use crate::version::State;
@@ -158,7 +158,11 @@ impl ReplicaParts {
                 roots.await.map(Body::MerkleRoots)
             }
             Op::MerkleChildren(children) => {
-                let nodes = self.read(entered, move |local| serve::merkle_children(local, &children));
+                let committer = self.committer.clone();
+                // Nobody waits for what comes of it; while too much waits for the disk, it is found another time.
+                let mut doubt = move |examine: Examine| drop(committer.submit(examine));
+                let nodes =
+                    self.read(entered, move |local| serve::merkle_children(local, &children, &mut doubt));
                 nodes.await.map(Body::MerkleChildren)
             }
             Op::FetchMany(many) => {

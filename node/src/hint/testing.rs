@@ -239,9 +239,11 @@ impl Fabric {
                 let roots = serve::merkle_roots(&machine.local, &request, &shared).map_err(wrong)?;
                 response::Result::MerkleRoots(roots)
             }
-            Op::MerkleChildren(request) => response::Result::MerkleChildren(
-                serve::merkle_children(&machine.local, &request).map_err(wrong)?,
-            ),
+            Op::MerkleChildren(request) => {
+                let mut doubt = |examine| drop(machine.committer.submit(examine));
+                let nodes = serve::merkle_children(&machine.local, &request, &mut doubt).map_err(wrong)?;
+                response::Result::MerkleChildren(nodes)
+            }
             Op::FetchMany(request) => {
                 response::Result::FetchMany(serve::fetch_many(&machine.local, &request).map_err(wrong)?)
             }

@@ -11,7 +11,8 @@
 //! |---|---|
 //! | [`prefix`] | the leading hex digits of a position |
 //! | [`node`] | one node, and its format (the same in the store and on the wire) |
-//! | [`tree`] | keeping a trie up with writes |
+//! | [`tree`] | one trie, and where its nodes are kept |
+//! | [`walk`] | keeping it up with writes, and planting it anew |
 //! | [`compare`] | the descent of two replicas: purely, which prefixes to ask for, which keys differ |
 //! | [`abreast`] | the same for many partitions, whose questions share messages |
 
@@ -20,6 +21,7 @@ pub mod compare;
 pub mod node;
 pub mod prefix;
 pub mod tree;
+pub mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +31,4 @@ pub use compare::{Descent, DescentError, Difference, Question};
 pub use node::{MerkleHash, Node, NodeError, Slot};
 pub use prefix::{DIGITS, Prefix, PrefixError};
 pub use tree::{Nodes, NodesMut, Tree};
+pub use walk::Walk;

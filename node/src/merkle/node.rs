@@ -58,6 +58,16 @@ pub enum Slot {
     Inner(MerkleHash),
 }
 
+impl Slot {
+    /// The hash of the one key under it, if it is a leaf.
+    pub const fn leaf(self) -> Option<StateHash> {
+        match self {
+            Self::Leaf(_, hash) => Some(hash),
+            Self::Empty | Self::Inner(_) => None,
+        }
+    }
+}
+
 /// A node: sixteen slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {

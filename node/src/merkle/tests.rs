@@ -18,6 +18,10 @@ impl Nodes for &mut Map {
     fn get(&self, prefix: Prefix) -> Result<Option<Node>, Infallible> {
         Ok(self.0.get(&prefix).copied())
     }
+
+    fn broken(&self, prefix: Prefix) -> Infallible {
+        panic!("no node at {prefix:?}, or another")
+    }
 }
 
 impl NodesMut for &mut Map {
@@ -106,6 +110,29 @@ proptest! {
         }
         prop_assert_eq!(&straight, &winding, "not one node is left over, not one is missing");
         prop_assert_eq!(root_hash(&mut winding) == MerkleHash::EMPTY, set.is_empty());
+    }
+
+    /// In ascending order, and in pieces, as a trie is planted; with changes to what was passed in between.
+    #[test]
+    fn a_trie_that_is_planted_in_pieces_is_the_one_that_grew(set in sets(), piece in 1usize..7, later in sets()) {
+        let keys: Vec<_> = set.iter().map(|(k, v)| (*k, *v)).collect();
+        let (mut planted, mut all) = (Map::default(), Set::new());
+        for some in keys.chunks(piece) {
+            let mut tree = Tree::new(root(), &mut planted);
+            let Ok(mut walk) = tree.walk();
+            for (position, hash) in some {
+                prop_assert_eq!(walk.note(Position(*position), StateHash([*hash; 16])), Ok(None));
+                all.insert(*position, *hash);
+            }
+            let Ok(_) = walk.end();
+            let passed: Vec<_> = all.keys().copied().filter(|key| later.contains_key(key)).collect();
+            for position in passed {
+                let hash = 7 + later[&position];
+                let Ok(_) = tree.upsert(Position(position), StateHash([hash; 16]));
+                all.insert(position, hash);
+            }
+        }
+        prop_assert_eq!(planted, build(all));
     }
 
     #[test]

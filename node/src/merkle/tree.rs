@@ -1,9 +1,10 @@
-//! Keeping a trie up with writes.
+//! One trie, and where its nodes are kept.
 
 use dynamo_ring::Position;
 
 use super::node::{MerkleHash, Node, Slot};
-use super::prefix::Prefix;
+use super::prefix::{DIGITS, Prefix};
+use super::walk::Walk;
 use crate::version::StateHash;
 
 /// Where the nodes of one trie are kept.
@@ -12,6 +13,8 @@ pub trait Nodes {
     type Error;
     /// The node at `prefix`, if there is one.
     fn get(&self, prefix: Prefix) -> Result<Option<Node>, Self::Error>;
+    /// What to say when the node at `prefix` is missing, or is not the one that the node above it names.
+    fn broken(&self, prefix: Prefix) -> Self::Error;
 }
 
 /// Where they can be changed.
@@ -28,8 +31,8 @@ pub trait NodesMut: Nodes {
 /// and below it a node wherever two keys or more share a prefix.
 #[derive(Debug)]
 pub struct Tree<N> {
-    root: Prefix,
-    nodes: N,
+    pub(super) root: Prefix,
+    pub(super) nodes: N,
 }
 
 impl<N: Nodes> Tree<N> {
@@ -50,8 +53,15 @@ impl<N: Nodes> Tree<N> {
             return Ok(node);
         }
         let mut at = self.root;
-        while at.covers(prefix) && at != prefix {
-            let Some(node) = self.nodes.get(at)? else { break };
+        while at.covers(prefix) {
+            let node = match self.nodes.get(at)? {
+                Some(node) if at != prefix => node,
+                // It has come meanwhile.
+                Some(node) => return Ok(node),
+                None if at == self.root => break,
+                // The node above names it.
+                None => return Err(self.nodes.broken(at)),
+            };
             let digit = prefix.digit(at.len());
             match node.slot(digit) {
                 Slot::Leaf(position, hash) if prefix.contains(position) => {
@@ -67,102 +77,29 @@ impl<N: Nodes> Tree<N> {
         Ok(Node::default())
     }
 
-    /// The nodes on the way to `position`, root first, down to the one whose slot for it is no inner one.
-    fn path(&self, position: Position) -> Result<Vec<(Prefix, Node)>, N::Error> {
-        let mut path = vec![(self.root, self.nodes.get(self.root)?.unwrap_or_default())];
-        while let Some(&(prefix, node)) = path.last() {
-            let digit = prefix.next_digit(position);
-            let (Slot::Inner(_), Some(below)) = (node.slot(digit), prefix.child(digit)) else { break };
-            path.push((below, self.nodes.get(below)?.unwrap_or_default()));
-        }
-        Ok(path)
+    /// The leaf of the key at `position`.
+    pub fn leaf(&self, position: Position) -> Result<Option<StateHash>, N::Error> {
+        Ok(self.at(Prefix::of(position, DIGITS))?.only_leaf().map(|(_, hash)| hash))
     }
 }
 
 impl<N: NodesMut> Tree<N> {
+    /// A walk from key to key, along which changes are noted.
+    pub fn walk(&mut self) -> Result<Walk<'_, N>, N::Error> {
+        Walk::new(self)
+    }
+
     /// Notes that the key at `position` has versions of this hash, and returns the new root.
     pub fn upsert(&mut self, position: Position, hash: StateHash) -> Result<MerkleHash, N::Error> {
-        let mut path = self.path(position)?;
-        if let Some((prefix, node)) = path.last_mut() {
-            let digit = prefix.next_digit(position);
-            match node.slot(digit) {
-                Slot::Leaf(other, other_hash) if other != position => {
-                    let inner = self.split(*prefix, (position, hash), (other, other_hash))?;
-                    node.set(digit, Slot::Inner(inner));
-                }
-                _ => node.set(digit, Slot::Leaf(position, hash)),
-            }
-        }
-        self.rehash(path)
+        let mut walk = self.walk()?;
+        walk.note(position, hash)?;
+        walk.end()
     }
 
     /// Notes that there is no key at `position`, and returns the new root.
     pub fn remove(&mut self, position: Position) -> Result<MerkleHash, N::Error> {
-        let mut path = self.path(position)?;
-        if let Some((prefix, node)) = path.last_mut() {
-            let digit = prefix.next_digit(position);
-            if matches!(node.slot(digit), Slot::Leaf(found, _) if found == position) {
-                node.set(digit, Slot::Empty);
-            }
-        }
-        self.rehash(path)
-    }
-
-    /// Makes the nodes under `above` that tell two keys apart, and returns the hash of the topmost.
-    fn split(
-        &mut self,
-        above: Prefix,
-        (a, a_hash): (Position, StateHash),
-        (b, b_hash): (Position, StateHash),
-    ) -> Result<MerkleHash, N::Error> {
-        let mut chain = Vec::new();
-        let mut prefix = above;
-        let mut node = loop {
-            // Two positions differ somewhere, so there is always a child.
-            let Some(below) = prefix.child(prefix.next_digit(a)) else { break Node::default() };
-            prefix = below;
-            if prefix.next_digit(a) != prefix.next_digit(b) {
-                break Node::with_leaf(prefix, a, a_hash);
-            }
-            chain.push(prefix);
-        };
-        node.set(prefix.next_digit(b), Slot::Leaf(b, b_hash));
-        self.nodes.put(prefix, &node)?;
-        let mut hash = node.hash();
-        for prefix in chain.into_iter().rev() {
-            let mut node = Node::default();
-            node.set(prefix.next_digit(a), Slot::Inner(hash));
-            self.nodes.put(prefix, &node)?;
-            hash = node.hash();
-        }
-        Ok(hash)
-    }
-
-    /// Writes a changed path back from its end, folding nodes that hold one key into the slot above.
-    fn rehash(&mut self, mut path: Vec<(Prefix, Node)>) -> Result<MerkleHash, N::Error> {
-        while let Some((prefix, node)) = path.pop() {
-            let Some((parent, above)) = path.last_mut() else {
-                if node.is_empty() {
-                    self.nodes.remove(prefix)?;
-                } else {
-                    self.nodes.put(prefix, &node)?;
-                }
-                return Ok(node.hash());
-            };
-            let slot = if let Some((position, hash)) = node.only_leaf() {
-                Slot::Leaf(position, hash)
-            } else if node.is_empty() {
-                Slot::Empty
-            } else {
-                Slot::Inner(node.hash())
-            };
-            if matches!(slot, Slot::Inner(_)) {
-                self.nodes.put(prefix, &node)?;
-            } else {
-                self.nodes.remove(prefix)?;
-            }
-            above.set(prefix.digit(parent.len()), slot);
-        }
-        Ok(MerkleHash::EMPTY)
+        let mut walk = self.walk()?;
+        walk.forget(position)?;
+        walk.end()
     }
 }

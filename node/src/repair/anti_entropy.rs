@@ -5,6 +5,7 @@
 //! ends the round, or else all the roots; it goes down only where they differ. What differs goes both ways: a copy that both have in different versions is merged on both sides. A round that is cut
 //! short leaves nothing half done, and the next one begins from the roots again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dynamo_ring::{NodeId, Partition};
@@ -12,12 +13,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::metrics::RepairMetrics;
+use super::rebuild::rebuild;
 use super::rota;
+use super::standoff::{Pair, Standoffs};
 use crate::layout::Standing;
 use crate::merkle::MerkleHash;
-use crate::store::blocking;
+use crate::store::{Rebuild, blocking};
 use crate::transfer::compare::{Direction, Ended, compare_from};
 use crate::transfer::exchange::SharedRoots;
+use crate::transfer::purge::submit;
 use crate::transfer::{Exchange, ExchangeError, Pace};
 use crate::worker::{Turn, Worker};
 
@@ -33,16 +37,18 @@ pub struct AntiEntropy {
     interval: Duration,
     /// Whose turn was last.
     last: Option<NodeId>,
+    standoffs: Standoffs,
 }
 
 impl AntiEntropy {
     /// One round every `interval`, at the bytes per second that `pace` allows.
-    pub const fn new(exchange: Exchange, pace: Pace, metrics: RepairMetrics, interval: Duration) -> Self {
-        Self { exchange, pace, metrics, interval, last: None }
+    pub fn new(exchange: Exchange, pace: Pace, metrics: RepairMetrics, interval: Duration) -> Self {
+        Self { exchange, pace, metrics, interval, last: None, standoffs: Standoffs::default() }
     }
 
-    /// One round with the next member, if there is one.
+    /// What is in doubt here, then one round with the next member, if there is one.
     async fn round(&mut self) -> Result<(), ExchangeError> {
+        rebuild(&self.exchange, &self.pace, &self.metrics).await?;
         let Some(standing) = self.exchange.layouts.current().filter(|standing| standing.serves()) else {
             return Ok(());
         };
@@ -55,29 +61,45 @@ impl AntiEntropy {
         let differing = self.differing(&standing, peer, partitions).await?;
         self.metrics.round();
         self.metrics.differing(differing.len());
+        self.standoffs.begin(peer, &differing.keys().copied().collect());
+        let mut repair = Vec::new();
+        for (partition, pair) in &differing {
+            if self.standoffs.is_stuck(peer, *partition, *pair) {
+                tracing::warn!(%peer, %partition, "a repair changed nothing: the tree here is made anew");
+                submit(&self.exchange.committer, Rebuild { partition: *partition }).await?;
+            } else {
+                repair.push((*partition, pair.1));
+            }
+        }
         let id = standing.record.id();
-        let ended = compare_from(&self.exchange, id, peer, &differing, Direction::Both, &self.pace).await?;
+        let ended = compare_from(&self.exchange, id, peer, &repair, Direction::Both, &self.pace).await?;
         for (partition, ended) in ended {
             match ended {
                 Ended::Compared(compared) => {
                     self.metrics.moved(compared);
+                    if let Some(pair) = differing.get(&partition) {
+                        self.standoffs.repaired(peer, partition, *pair);
+                    }
                     tracing::debug!(%peer, %partition, ?compared, "repaired what differed");
                 }
                 // Dropped here or there meanwhile; that says nothing of the other partitions.
                 Ended::NotHeld(_) => self.metrics.failed(),
             }
         }
+        if repair.len() < differing.len() {
+            rebuild(&self.exchange, &self.pace, &self.metrics).await?;
+        }
         Ok(())
     }
 
-    /// Those of the partitions whose roots differ, with the peer's root. What either side does not hold (yet, or any
+    /// Those of the partitions whose roots differ, with the roots here and there. What either side does not hold (yet, or any
     /// more) is left out.
     async fn differing(
         &self,
         standing: &Standing,
         peer: NodeId,
         mut partitions: Vec<Partition>,
-    ) -> Result<Vec<(Partition, MerkleHash)>, ExchangeError> {
+    ) -> Result<BTreeMap<Partition, Pair>, ExchangeError> {
         let id = standing.record.id();
         let ours = self.roots(&partitions).await?;
         let entered = self.exchange.enter(id)?;
@@ -95,7 +117,7 @@ impl AntiEntropy {
             None => SharedRoots::Untold,
         };
         let theirs = match told {
-            SharedRoots::Alike => return Ok(Vec::new()),
+            SharedRoots::Alike => return Ok(BTreeMap::new()),
             SharedRoots::Roots(theirs) => theirs,
             SharedRoots::Untold => {
                 let mut held = ours.iter().map(Option::is_some);
@@ -107,10 +129,8 @@ impl AntiEntropy {
         // Looked at once more, now that the answer is here: much of what was being written has come to both.
         let ours = self.roots(&partitions).await?;
         let both = partitions.into_iter().zip(ours.into_iter().zip(theirs));
-        let differs = |(partition, (ours, theirs)): (_, (Option<MerkleHash>, Option<MerkleHash>))| {
-            theirs.filter(|theirs| ours.is_some_and(|ours| ours != *theirs)).map(|root| (partition, root))
-        };
-        Ok(both.filter_map(differs).collect())
+        let pairs = both.filter_map(|(partition, (ours, theirs))| Some((partition, (ours?, theirs?))));
+        Ok(pairs.filter(|(_, (ours, theirs))| ours != theirs).collect())
     }
 
     async fn roots(&self, partitions: &[Partition]) -> Result<Vec<Option<MerkleHash>>, ExchangeError> {

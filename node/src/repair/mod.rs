@@ -7,11 +7,15 @@
 //! |---|---|
 //! | [`rota`] | pure: with whom to compare what, and whose turn it is |
 //! | [`anti_entropy`] | the worker that does it |
+//! | [`standoff`] | pure: whether a repair that ended well has changed anything |
+//! | [`rebuild`] | making trees anew that are in doubt |
 //! | [`metrics`] | how many rounds, and what they moved |
 
 pub mod anti_entropy;
 pub mod metrics;
+pub mod rebuild;
 pub mod rota;
+pub mod standoff;
 
 #[cfg(test)]
 mod tests;

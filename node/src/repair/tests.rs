@@ -7,7 +7,8 @@ use dynamo_ring::{Partition, Record};
 use super::*;
 use crate::hint::testing::{Fabric, data_key, keys, state};
 use crate::layout::state::tests::{fresh, member_id, members, standing};
-use crate::store::MergeMany;
+use crate::merkle::MerkleHash;
+use crate::store::{MergeMany, MetaKey, PutMeta, Summary};
 use crate::transfer::Pace;
 use crate::worker::Worker;
 
@@ -181,4 +182,47 @@ async fn a_member_that_fails_does_not_keep_the_others_waiting() {
     worker.turn().await;
     assert_eq!(fabric.machine(2).has(&key), Some(state(7)));
     assert_eq!(fabric.machine(1).has(&key), None);
+}
+
+/// The root in a member's summary is wrong, and its tree is right: the descent finds nothing, whatever is repaired.
+#[tokio::test]
+async fn roots_that_stand_after_a_repair_have_the_tree_made_anew_once() {
+    let (fabric, mut worker, metrics) = alike().await;
+    let right = fabric.machine(0).local.summaries().unwrap();
+    let wrong =
+        Summary { root: MerkleHash([9; 16]), ..fabric.machine(0).local.summary(Partition(3)).unwrap() };
+    fabric.machine(0).run(PutMeta::one(MetaKey::Summary(Partition(3)), Some(wrong.encode()))).await;
+    // Two others: each is met, and repaired with in vain.
+    for _ in 0..2 {
+        worker.turn().await;
+    }
+    assert_eq!((metrics.rebuilds(), metrics.counts()), (0, [2, 0, 2, 0, 0]));
+    worker.turn().await;
+    assert_eq!(metrics.rebuilds(), 1);
+    assert_eq!(fabric.machine(0).local.summaries().unwrap(), right);
+    for _ in 0..4 {
+        worker.turn().await;
+    }
+    assert_eq!((metrics.rebuilds(), metrics.counts()), (1, [7, 0, 3, 0, 0]));
+}
+
+#[tokio::test]
+async fn what_a_peer_has_wrong_is_made_anew_there_and_here_at_most_once() {
+    let (fabric, mut worker, metrics) = alike().await;
+    let wrong =
+        Summary { root: MerkleHash([9; 16]), ..fabric.machine(1).local.summary(Partition(3)).unwrap() };
+    fabric.machine(1).run(PutMeta::one(MetaKey::Summary(Partition(3)), Some(wrong.encode()))).await;
+    for _ in 0..12 {
+        worker.turn().await;
+    }
+    assert_eq!(metrics.rebuilds(), 1, "once for this pair, however long the other side takes");
+    let theirs = RepairMetrics::default();
+    let mut other =
+        AntiEntropy::new(fabric.exchange(1), Pace::new(0), theirs.clone(), anti_entropy::INTERVAL);
+    for _ in 0..4 {
+        other.turn().await;
+    }
+    assert_eq!(theirs.rebuilds(), 1);
+    let roots = |i| fabric.machine(i).local.summaries().unwrap();
+    assert_eq!(roots(1), roots(0));
 }

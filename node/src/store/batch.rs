@@ -4,7 +4,7 @@
 //! happens whole or not at all.
 
 use bytes::Bytes;
-use dynamo_ring::{ClusterId, Partition, Partitions};
+use dynamo_ring::{ClusterId, Partition, Partitions, Position};
 
 use super::error::{OpError, StoreError};
 use super::identity::Identity;
@@ -172,18 +172,49 @@ impl<'a> Batch<'a> {
         let q = self.partitions()?;
         let partition = key.position().partition(q);
         let mut summary = self.summary(partition)?;
-        match self.encoded(key)? {
-            Some(old) => summary.bytes = summary.bytes.saturating_sub(row_bytes(key, &old)),
-            None => summary.keys += 1,
-        }
-        summary.bytes += row_bytes(key, &encoded);
-        if summary.held {
-            summary.root = self.tree(partition, q).upsert(key.position(), hash)?;
-        }
+        let before = self.encoded(key)?.map(|old| row_bytes(key, &old));
+        summary.count(key.position(), before, Some(row_bytes(key, &encoded)));
+        self.note_leaf(partition, &mut summary, key.position(), Some(hash), before.is_some())?;
         self.set_summary(partition, summary);
         self.note_passing(key, &encoded)?;
         self.rows.put(Space::Data, key.as_bytes().clone(), encoded);
         Ok(hash)
+    }
+
+    /// Brings the leaf of a key in line with what is stored of it from now on: the hash of its state, or nothing. `stored`
+    /// is whether the key has been here before, and so had a leaf.
+    ///
+    /// No write is refused for what is wrong with a tree. One that is not whole, or has a leaf and no key or a key and no
+    /// leaf, is in doubt: it is to be made anew, and shown to nobody until then.
+    pub(super) fn note_leaf(
+        &mut self,
+        partition: Partition,
+        summary: &mut Summary,
+        position: Position,
+        leaf: Option<StateHash>,
+        stored: bool,
+    ) -> Result<(), OpError> {
+        if !summary.has_leaf_at(position) {
+            return Ok(());
+        }
+        let mut tree = self.tree(partition, self.partitions()?);
+        let mut note = || -> Result<_, StoreError> {
+            let mut walk = tree.walk()?;
+            if walk.began_at() != summary.root {
+                return Err(StoreError::Tree(partition));
+            }
+            let before = match leaf {
+                Some(hash) => walk.note(position, hash)?,
+                None => walk.forget(position)?,
+            };
+            Ok((before.is_some(), walk.end()?))
+        };
+        match note() {
+            Ok((had_leaf, root)) if had_leaf == stored => summary.root = root,
+            Ok(_) | Err(StoreError::Tree(_)) => *summary = summary.in_doubt(),
+            Err(why) => return Err(why.into()),
+        }
+        Ok(())
     }
 
     /// Makes sure that the tree knows what the store holds. Every repair does this, also one that brings nothing new:
@@ -192,12 +223,11 @@ impl<'a> Batch<'a> {
         let hash = StateHash::of(key.user_key(), encoded);
         let q = self.partitions()?;
         let partition = key.position().partition(q);
-        let summary = self.summary(partition)?;
-        if summary.held {
-            let root = self.tree(partition, q).upsert(key.position(), hash)?;
-            if root != summary.root {
-                self.set_summary(partition, Summary { root, ..summary });
-            }
+        let before = self.summary(partition)?;
+        let mut summary = before;
+        self.note_leaf(partition, &mut summary, key.position(), Some(hash), true)?;
+        if summary != before {
+            self.set_summary(partition, summary);
         }
         Ok(hash)
     }
@@ -208,11 +238,8 @@ impl<'a> Batch<'a> {
         let q = self.partitions()?;
         let partition = key.position().partition(q);
         let mut summary = self.summary(partition)?;
-        summary.keys = summary.keys.saturating_sub(1);
-        summary.bytes = summary.bytes.saturating_sub(row_bytes(key, &old));
-        if summary.held {
-            summary.root = self.tree(partition, q).remove(key.position())?;
-        }
+        summary.count(key.position(), Some(row_bytes(key, &old)), None);
+        self.note_leaf(partition, &mut summary, key.position(), None, true)?;
         self.set_summary(partition, summary);
         self.rows.remove(Space::Data, key.as_bytes().clone());
         self.rows.remove(Space::Birth, key.as_bytes().clone());
@@ -251,9 +278,7 @@ pub(super) struct PartitionNodes<R> {
 impl PartitionNodes<()> {
     fn read(read: &dyn Read, partition: Partition, prefix: Prefix) -> Result<Option<Node>, StoreError> {
         let row = read.get(Space::Merkle, &merkle_key(partition, prefix))?;
-        let decode =
-            |row: Bytes| Node::decode(prefix, &row).map_err(|why| StoreError::corrupt("merkle node", why));
-        row.map(decode).transpose()
+        row.map(|row| Node::decode(prefix, &row)).transpose().map_err(|_| StoreError::Tree(partition))
     }
 }
 
@@ -263,6 +288,10 @@ impl Nodes for PartitionNodes<&dyn Read> {
     fn get(&self, prefix: Prefix) -> Result<Option<Node>, StoreError> {
         PartitionNodes::read(self.rows, self.partition, prefix)
     }
+
+    fn broken(&self, _: Prefix) -> StoreError {
+        StoreError::Tree(self.partition)
+    }
 }
 
 impl Nodes for PartitionNodes<&mut Overlay<'_>> {
@@ -270,6 +299,10 @@ impl Nodes for PartitionNodes<&mut Overlay<'_>> {
 
     fn get(&self, prefix: Prefix) -> Result<Option<Node>, StoreError> {
         PartitionNodes::read(&*self.rows, self.partition, prefix)
+    }
+
+    fn broken(&self, _: Prefix) -> StoreError {
+        StoreError::Tree(self.partition)
     }
 }
 

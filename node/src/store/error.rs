@@ -27,6 +27,10 @@ pub enum StoreError {
     /// it; its replicas have the data.
     #[error("corrupt data on disk: {0}")]
     Corrupt(String),
+    /// A partition's Merkle tree is not whole: a node cannot be read, is missing, or is not the one that is named above
+    /// it. No write is refused for it: the tree is made anew from the data, and compared with nobody's until then.
+    #[error("the Merkle tree of partition {0} is not whole on disk; it is made anew from the data")]
+    Tree(Partition),
     /// A read failed, perhaps only this once.
     #[error("reading the disk failed: {0}")]
     Io(String),

@@ -116,13 +116,17 @@ impl Local {
         row.map_or(Ok(Summary::default()), |row| Summary::decode(&row))
     }
 
-    /// The roots of these partitions' trees, in their order; `None` for one that is not held.
+    /// The roots of these partitions' trees, in their order; `None` for one that is not held, or whose tree is being made
+    /// anew.
     pub fn roots(&self, partitions: &[Partition]) -> Result<Vec<Option<MerkleHash>>, StoreError> {
-        let root = |partition: &Partition| {
-            let summary = self.summary(*partition)?;
-            Ok(summary.held.then_some(summary.root))
-        };
-        partitions.iter().map(root).collect()
+        partitions.iter().map(|partition| Ok(self.summary(*partition)?.tree())).collect()
+    }
+
+    /// The partitions whose trees are to be made anew.
+    pub fn doubted(&self) -> Result<Vec<Partition>, StoreError> {
+        let all = self.summaries()?.into_iter();
+        let doubted = all.filter(|(_, summary)| summary.held && summary.planting.is_some());
+        Ok(doubted.map(|(partition, _)| partition).collect())
     }
 
     /// The same for every partition that there is anything to say of.
@@ -135,14 +139,18 @@ impl Local {
         rows.into_iter().map(one).collect()
     }
 
-    /// What lies under each of these prefixes of a partition's Merkle tree, in their order; see [`Tree::at`]. Empty
-    /// nodes if the partition is not held.
-    pub fn merkle(&self, partition: Partition, prefixes: &[Prefix]) -> Result<Vec<Node>, StoreError> {
+    /// What lies under each of these prefixes of a partition's Merkle tree, in their order; see [`Tree::at`]. `None` if
+    /// the partition is not held, or its tree is being made anew. A tree that looks broken is [`StoreError::Tree`]: it may
+    /// be, or a write came in between; have it [examined](super::Examine).
+    pub fn merkle(&self, partition: Partition, prefixes: &[Prefix]) -> Result<Option<Vec<Node>>, StoreError> {
         let q = self.partitions()?.filter(|q| q.contains(partition));
-        let held = self.summary(partition)?.held;
-        let Some(q) = q.filter(|_| held) else { return Ok(vec![Node::default(); prefixes.len()]) };
-        let tree = Tree::new(Prefix::root(partition, q), PartitionNodes { partition, rows: &*self.read });
-        prefixes.iter().map(|prefix| tree.at(*prefix)).collect()
+        let (Some(q), Some(root)) = (q, self.summary(partition)?.tree()) else { return Ok(None) };
+        let at = Prefix::root(partition, q);
+        let tree = Tree::new(at, PartitionNodes { partition, rows: &*self.read });
+        if root != MerkleHash::EMPTY && tree.at(at)?.is_empty() {
+            return Err(StoreError::Tree(partition));
+        }
+        prefixes.iter().map(|prefix| tree.at(*prefix)).collect::<Result<_, _>>().map(Some)
     }
 
     /// Hints for a member, the oldest first, with the states that it is owed, until the states amount to `limit`.

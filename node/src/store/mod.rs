@@ -51,13 +51,13 @@ pub use keys::{DataKey, HintKey, KeyError, MetaKey};
 pub use local::{Hint, HintCount, Local, Scan};
 pub use memory::MemoryStore;
 pub use op::{
-    AddHint, DropHints, Dropped, IndexPassing, JoinCluster, LayoutChange, Listed, Mark, Merge, MergeMany,
-    Merged, MoveHint, NewActor, Operation, Purge, Purged, Put, PutMeta, Reap, Rebuild, RemoveHint, StandIn,
-    Testify, Testimony, Written,
+    AddHint, DropHints, Dropped, Examine, IndexPassing, JoinCluster, LayoutChange, Listed, Mark, Merge,
+    MergeMany, Merged, MoveHint, NewActor, Operation, Plant, Planted, Purge, Purged, Put, PutMeta, Reap,
+    Rebuild, RemoveHint, StandIn, Testify, Testimony, Written,
 };
 pub use passing::{Passed, PassedKeys};
 pub use queue::QueueLimits;
-pub use rows::{PeerMark, Summary};
+pub use rows::{PeerMark, Planting, Summary};
 
 /// The parts of a store. Keys of one never meet keys of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! The small rows and their formats. Each begins with a version byte.
 
 use bytes::Bytes;
-use dynamo_ring::{NodeId, Partitions};
+use dynamo_ring::{NodeId, Partitions, Position};
 
 use super::error::StoreError;
 use crate::merkle::MerkleHash;
@@ -10,6 +10,10 @@ use crate::version::{ActorId, Birth};
 const VERSION: u8 = 1;
 /// Version 1 did not count hints.
 const COUNTERS_VERSION: u8 = 2;
+/// A summary whose tree is being made anew. All others are written in version 1, which an earlier release reads.
+const PLANTING_VERSION: u8 = 2;
+/// Of a summary in version 1, after the version.
+const SUMMARY_BYTES: usize = 1 + 16 + 8 + 8;
 
 /// What the store keeps count of, node-wide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,20 +54,90 @@ pub struct Summary {
     pub keys: u64,
     /// Bytes stored: keys with their positions, and encoded states.
     pub bytes: u64,
+    /// The tree was in doubt, and is being made anew.
+    pub planting: Option<Planting>,
+}
+
+/// How far a tree that is being made anew has come, in a pass over the partition's keys in their order. What is written
+/// before that point goes into the new tree; what is written behind it will be found there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Planting {
+    /// All nodes of the old tree are gone.
+    pub cleared: bool,
+    /// The last position that was passed.
+    pub passed: Option<Position>,
+    /// Keys up to there.
+    pub keys: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Planting {
+    /// Whether the pass has come by this position.
+    pub fn has_passed(&self, position: Position) -> bool {
+        self.passed.is_some_and(|passed| position <= passed)
+    }
 }
 
 impl Summary {
+    /// The root of the tree, if there is one to compare with others': the partition is held, and its tree is whole.
+    pub fn tree(&self) -> Option<MerkleHash> {
+        (self.held && self.planting.is_none()).then_some(self.root)
+    }
+
+    /// Whether a key at this position has its leaf in the tree as it is.
+    pub(super) fn has_leaf_at(&self, position: Position) -> bool {
+        self.held && self.planting.is_none_or(|planting| planting.has_passed(position))
+    }
+
+    /// The same, with a tree that is to be made anew.
+    pub(super) fn in_doubt(self) -> Self {
+        Self { root: MerkleHash::EMPTY, planting: Some(Planting::default()), ..self }
+    }
+
+    /// Counts a key that had so many bytes and now has so many; `None`: there was, or is, none.
+    pub(super) fn count(&mut self, position: Position, before: Option<u64>, after: Option<u64>) {
+        let count = |keys: &mut u64, bytes: &mut u64| {
+            *keys = (*keys + u64::from(after.is_some())).saturating_sub(before.is_some().into());
+            *bytes = (*bytes + after.unwrap_or(0)).saturating_sub(before.unwrap_or(0));
+        };
+        count(&mut self.keys, &mut self.bytes);
+        if let Some(planting) = self.planting.as_mut().filter(|planting| planting.has_passed(position)) {
+            count(&mut planting.keys, &mut planting.bytes);
+        }
+    }
+
     pub(crate) fn encode(self) -> Bytes {
-        row([&[u8::from(self.held)][..], &self.root.0, &self.keys.to_be_bytes(), &self.bytes.to_be_bytes()])
+        let (keys, bytes) = (self.keys.to_be_bytes(), self.bytes.to_be_bytes());
+        let row = row([&[u8::from(self.held)][..], &self.root.0, &keys, &bytes]);
+        let Some(Planting { cleared, passed, keys, bytes }) = self.planting else { return row };
+        let state = u8::from(cleared) | u8::from(passed.is_some()) << 1;
+        let passed = passed.unwrap_or(Position([0; 16])).0;
+        let planting = [&[state][..], &passed, &keys.to_be_bytes(), &bytes.to_be_bytes()].concat();
+        [&[PLANTING_VERSION], &row[1..], planting.as_slice()].concat().into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let body = body("summary", bytes)?;
         let wrong = || StoreError::corrupt("summary", "wrong length");
+        let (body, planting) = match bytes.split_first() {
+            Some((&PLANTING_VERSION, body)) => {
+                let (body, planting) = body.split_at_checked(SUMMARY_BYTES).ok_or_else(wrong)?;
+                (body, Some(planting))
+            }
+            _ => (body("summary", bytes)?, None),
+        };
         let (&[held], rest) = body.split_first_chunk().ok_or_else(wrong)?;
         let (root, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
         let [keys, bytes] = split("summary", rest)?;
-        Ok(Self { held: held != 0, root: MerkleHash(*root), keys, bytes })
+        let planting = planting.map(|planting| {
+            let (&[state], rest) = planting.split_first_chunk().ok_or_else(wrong)?;
+            let (passed, rest) = rest.split_first_chunk().ok_or_else(wrong)?;
+            let [keys, bytes] = split("summary", rest)?;
+            let passed = (state & 2 != 0).then_some(Position(*passed));
+            Ok::<_, StoreError>(Planting { cleared: state & 1 != 0, passed, keys, bytes })
+        });
+        let planting = planting.transpose()?;
+        Ok(Self { held: held != 0, root: MerkleHash(*root), keys, bytes, planting })
     }
 }
 
@@ -154,8 +228,16 @@ mod tests {
         assert_eq!(Counters::decode(&counters.encode()), Ok(counters));
         let old = row([&7u64.to_be_bytes()[..], &9u64.to_be_bytes()]);
         assert_eq!(Counters::decode(&old), Ok(Counters { hints: 0, ..counters }));
-        let summary = Summary { held: true, root: MerkleHash([3; 16]), keys: 5, bytes: 1 << 40 };
+        let summary =
+            Summary { held: true, root: MerkleHash([3; 16]), keys: 5, bytes: 1 << 40, planting: None };
         assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+        assert_eq!(summary.encode().len(), 1 + SUMMARY_BYTES);
+        for passed in [None, Some(Position([0; 16])), Some(Position([9; 16]))] {
+            let planting = Some(Planting { cleared: passed.is_some(), passed, keys: 2, bytes: 1 << 33 });
+            let summary = Summary { planting, ..summary };
+            assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+            assert!(Summary::decode(&summary.encode()[..40]).is_err());
+        }
         let node_id = NodeId([1; 16]);
         let mark = PeerMark { node_id, actor: ActorId(2), commit: 3, synced: 4 };
         assert_eq!(PeerMark::decode(node_id, &mark.encode()), Ok(mark));

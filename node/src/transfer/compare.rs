@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, VecDeque};
 use dynamo_ring::{LayoutId, NodeId, Partition, Position};
 
 use super::exchange::{Exchange, ExchangeError, KeyAndState, MESSAGE_BYTES, POSITIONS, Told, bytes_of};
+use super::purge::submit;
 use super::throttle::Pace;
 use crate::begun::Running;
 use crate::layout::Entered;
-use crate::merkle::{Descent, Descents, Difference, MerkleHash, Prefix, Question};
-use crate::store::{Local, StoreError, blocking};
+use crate::merkle::{Descent, Descents, Difference, MerkleHash, Node, Prefix, Question};
+use crate::store::{Examine, Local, StoreError, blocking};
+use crate::version::StateHash;
 
 /// Prefixes asked for at a time: a request and its answer stay below 20 KiB.
 const PREFIXES: usize = 32;
@@ -77,7 +79,7 @@ pub async fn compare(
 pub enum Ended {
     /// All that differed when it began has been moved.
     Compared(Compared),
-    /// This node or the peer does not hold it (yet, or any more).
+    /// This node or the peer does not hold it (yet, or any more), or is making its tree anew.
     NotHeld(NodeId),
 }
 
@@ -165,13 +167,27 @@ impl Comparison<'_> {
         let wanted: Vec<_> = questions.iter().map(|(partition, q)| (*partition, &q.ask[..])).collect();
         let told = self.exchange.nodes(self.peer, &wanted, entered.stamp()).await?;
         let local = self.exchange.local.clone();
-        let read = move || {
-            let node = |(partition, Question { read, .. })| Ok((partition, local.merkle(partition, &read)?));
-            questions.into_iter().map(node).collect::<Result<Vec<_>, ExchangeError>>()
+        let read = move || -> Result<Vec<_>, ExchangeError> {
+            let one =
+                |(partition, Question { read, .. })| Ok((partition, Seen::read(&local, partition, read)?));
+            questions.into_iter().map(one).collect()
         };
         let ours = blocking(read).await?;
         drop(entered);
         for ((partition, ours), told) in ours.into_iter().zip(told) {
+            let ours = match ours {
+                Seen::Nodes(ours) => ours,
+                Seen::NoTree => {
+                    self.not_held(partition, self.exchange.layouts.my_id());
+                    continue;
+                }
+                Seen::Odd(prefixes) => {
+                    self.not_held(partition, self.exchange.layouts.my_id());
+                    let examine = Examine { partition, prefixes, positions: Vec::new() };
+                    submit(&self.exchange.committer, examine).await?;
+                    continue;
+                }
+            };
             match told {
                 Told::Nodes(theirs) => {
                     let found = self.descents.answer(partition, &ours, &theirs);
@@ -197,6 +213,26 @@ impl Comparison<'_> {
             moving.push(found).await?;
         }
         Ok(())
+    }
+}
+
+/// What a look at a partition's tree here has shown.
+enum Seen {
+    Nodes(Vec<Node>),
+    /// It is not held, or its tree is being made anew.
+    NoTree,
+    /// Something is missing under these: by a fault, or a write came in between.
+    Odd(Vec<Prefix>),
+}
+
+impl Seen {
+    fn read(local: &Local, partition: Partition, prefixes: Vec<Prefix>) -> Result<Self, StoreError> {
+        match local.merkle(partition, &prefixes) {
+            Ok(Some(nodes)) => Ok(Self::Nodes(nodes)),
+            Ok(None) => Ok(Self::NoTree),
+            Err(StoreError::Tree(_)) => Ok(Self::Odd(prefixes)),
+            Err(why) => Err(why),
+        }
     }
 }
 
@@ -231,12 +267,13 @@ impl Moving<'_> {
 
     async fn push(&mut self, found: &[Difference]) -> Result<(), ExchangeError> {
         let owed = found.iter().filter(|difference| !matches!(difference, Difference::TheirsOnly(..)));
-        let mut positions: VecDeque<Position> = owed.map(Difference::position).collect();
-        while !positions.is_empty() {
+        let mut owed: VecDeque<Difference> = owed.copied().collect();
+        let mut odd = Vec::new();
+        while !owed.is_empty() {
             let local = self.exchange.local.clone();
-            let read = move || Ok::<_, ExchangeError>((message(&local, &mut positions)?, positions));
-            let (message, rest) = blocking(read).await?;
-            positions = rest;
+            let read = move || Ok::<_, ExchangeError>((message(&local, &mut owed, &mut odd)?, owed, odd));
+            let (message, rest, more) = blocking(read).await?;
+            (owed, odd) = (rest, more);
             let (count, bytes) = (message.len() as u64, bytes_of(&message));
             let entered: Entered = self.exchange.enter(self.id)?;
             self.exchange.push(self.peer, message, None, entered.stamp()).await?;
@@ -245,22 +282,38 @@ impl Moving<'_> {
             self.compared.bytes_pushed += bytes;
             self.pace.keep(bytes).await;
         }
+        if !odd.is_empty() {
+            let examine = Examine { partition: self.partition, prefixes: Vec::new(), positions: odd };
+            submit(&self.exchange.committer, examine).await?;
+        }
         Ok(())
     }
 }
 
 /// The states of the first of these keys, until a message is full; no more of them is in memory at a time. A key that
-/// is no longer here is left out.
-fn message(local: &Local, positions: &mut VecDeque<Position>) -> Result<Vec<KeyAndState>, StoreError> {
+/// is no longer here is left out. Where the tree said something else than what is stored, the position is `odd`: the
+/// leaf is stale, or a write came in between.
+fn message(
+    local: &Local,
+    owed: &mut VecDeque<Difference>,
+    odd: &mut Vec<Position>,
+) -> Result<Vec<KeyAndState>, StoreError> {
     let (mut message, mut bytes) = (Vec::new(), 0);
     while message.len() < POSITIONS
         && bytes < MESSAGE_BYTES
-        && let Some(position) = positions.pop_front()
+        && let Some(difference) = owed.pop_front()
     {
-        if let Some((key, state)) = local.at(position)? {
-            bytes += key.as_bytes().len() + state.len();
-            message.push((key, state));
+        let Some((key, state)) = local.at(difference.position())? else {
+            odd.push(difference.position());
+            continue;
+        };
+        if let Difference::OursOnly(position, leaf) = difference
+            && StateHash::of(key.user_key(), &state) != leaf
+        {
+            odd.push(position);
         }
+        bytes += key.as_bytes().len() + state.len();
+        message.push((key, state));
     }
     Ok(message)
 }

@@ -22,7 +22,7 @@ use crate::layout::Layouts;
 use crate::merkle::{MerkleHash, Node, Prefix};
 use crate::peer::parts::{Cut, WHOLE};
 use crate::peer::wire::{self, Sender};
-use crate::store::{DataKey, Local, Store, StoreError, blocking};
+use crate::store::{DataKey, Examine, Local, Store, StoreError, blocking};
 
 /// Entry bytes of one batch of a pull, but for one entry that is larger.
 pub const BATCH_BYTES: usize = 256 << 10;
@@ -174,33 +174,41 @@ pub fn merkle_roots(
     Ok(MerkleRootsReply { partitions, ..MerkleRootsReply::default() })
 }
 
-/// What lies under these prefixes; empty where that is nothing.
+/// What lies under these prefixes; empty where that is nothing. What looks odd in a tree on the way is handed to `doubt`.
 pub fn merkle_children(
     local: &Local,
     request: &MerkleChildrenRequest,
+    doubt: &mut dyn FnMut(Examine),
 ) -> Result<MerkleChildrenReply, Refusal> {
     let all = request.prefixes.len() + request.more.iter().map(|more| more.prefixes.len()).sum::<usize>();
     if all > MAX_PREFIXES || request.more.len() > MAX_PREFIXES {
         return Err(invalid("too many prefixes in one request"));
     }
-    let nodes = merkle_nodes(local, held(local, request.partition)?, &request.prefixes)?;
-    let mut reply = MerkleChildrenReply { nodes, more: Vec::new() };
+    let mut nodes = |partition, prefixes: &[Bytes]| {
+        let partition = number(partition)?;
+        let prefixes = prefixes.iter().map(|bytes| Prefix::decode(bytes));
+        let prefixes: Vec<_> = prefixes.collect::<Result<_, _>>().map_err(|_| invalid("not a prefix"))?;
+        let found = match local.merkle(partition, &prefixes) {
+            Ok(found) => found,
+            Err(StoreError::Tree(_)) => {
+                doubt(Examine { partition, prefixes, positions: Vec::new() });
+                None
+            }
+            Err(why) => return Err(storage(&why)),
+        };
+        let encode = |node: Node| if node.is_empty() { Bytes::new() } else { node.encode().into() };
+        Ok(found.map(|nodes| nodes.into_iter().map(encode).collect::<Vec<Bytes>>()))
+    };
+    let Some(first) = nodes(request.partition, &request.prefixes)? else {
+        let why = format!("partition {} is not held here, or its tree is being made anew", request.partition);
+        return Err(refusal(Reason::NotHolder, why));
+    };
+    let mut reply = MerkleChildrenReply { nodes: first, more: Vec::new() };
     for more in &request.more {
-        reply.more.push(match held(local, more.partition) {
-            Ok(partition) => MerkleNodes { nodes: merkle_nodes(local, partition, &more.prefixes)? },
-            Err(why) if why.reason() == Reason::NotHolder => MerkleNodes::default(),
-            Err(why) => return Err(why),
-        });
+        let nodes = nodes(more.partition, &more.prefixes)?.unwrap_or_default();
+        reply.more.push(MerkleNodes { nodes });
     }
     Ok(reply)
-}
-
-fn merkle_nodes(local: &Local, partition: Partition, prefixes: &[Bytes]) -> Result<Vec<Bytes>, Refusal> {
-    let prefixes = prefixes.iter().map(|bytes| Prefix::decode(bytes));
-    let prefixes: Vec<_> = prefixes.collect::<Result<_, _>>().map_err(|_| invalid("not a prefix"))?;
-    let nodes = local.merkle(partition, &prefixes).map_err(|why| storage(&why))?;
-    let encode = |node: Node| if node.is_empty() { Bytes::new() } else { node.encode().into() };
-    Ok(nodes.into_iter().map(encode).collect())
 }
 
 /// The states of the keys at these positions, in the order asked, until the message is full.
@@ -228,8 +236,12 @@ fn entry((key, state): KeyAndState) -> Entry {
     Entry { data_key: key.as_bytes().clone(), state }
 }
 
+fn number(partition: u32) -> Result<Partition, Refusal> {
+    u16::try_from(partition).map(Partition).map_err(|_| invalid("no such partition"))
+}
+
 fn held(local: &Local, partition: u32) -> Result<Partition, Refusal> {
-    let partition = u16::try_from(partition).map(Partition).map_err(|_| invalid("no such partition"))?;
+    let partition = number(partition)?;
     match local.summary(partition) {
         Ok(summary) if summary.held => Ok(partition),
         Ok(_) => Err(refusal(Reason::NotHolder, format!("partition {partition} is not held here"))),
@@ -251,6 +263,8 @@ fn refusal(reason: Reason, message: String) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+
     use dynamo_proto::v1::MerklePrefixes;
     use dynamo_ring::Partitions;
 
@@ -258,11 +272,17 @@ mod tests {
     use crate::entropy::Entropy;
     use crate::peer::parts::{Assembler, Came, PART};
     use crate::peer::room::Room;
-    use crate::store::{Batch, Identity, LayoutChange, Limits, MemoryStore, Operation, Put};
+    use crate::store::{
+        Batch, Identity, LayoutChange, Limit, Limits, MemoryStore, Operation, Put, Read, Space, WriteBatch,
+    };
     use crate::version::VersionVector;
 
     /// A store that holds partitions 0 to 3 of 8, with these keys.
     fn local(keys: &[(&str, usize)]) -> Local {
+        store(keys).1
+    }
+
+    fn store(keys: &[(&str, usize)]) -> (MemoryStore, Local) {
         let store = MemoryStore::new();
         Identity::establish(&store, Identity::drawn(&Entropy::from_os())).unwrap();
         let partitions = Partitions::new(8).unwrap();
@@ -276,7 +296,7 @@ mod tests {
                 &Put { key, context, value, write_id: None, now_ms: 1, expires_at_ms: None, hint: None },
             );
         }
-        Local::new(Arc::new(store))
+        (store.clone(), Local::new(Arc::new(store)))
     }
 
     fn run<O: Operation>(store: &MemoryStore, operation: &O) {
@@ -321,7 +341,7 @@ mod tests {
         assert_eq!(fetch(0, vec![Bytes::new(); POSITIONS + 1]).map_err(reason), Err(Reason::Invalid));
         let children = |prefixes: Vec<Bytes>| {
             let more = vec![MerklePrefixes { partition: 1, prefixes: prefixes.clone() }];
-            merkle_children(&local, &MerkleChildrenRequest { partition: 0, prefixes, more })
+            merkle_children(&local, &MerkleChildrenRequest { partition: 0, prefixes, more }, &mut |_| {})
         };
         assert_eq!(children(vec![Bytes::from_static(&[99])]).map_err(reason), Err(Reason::Invalid));
         assert_eq!(children(vec![Bytes::new(); MAX_PREFIXES / 2 + 1]).map_err(reason), Err(Reason::Invalid));
@@ -367,11 +387,29 @@ mod tests {
         let root = |p| vec![Bytes::from(Prefix::root(Partition(p), q).encode())];
         let more = [0, 4, 1].map(|p| MerklePrefixes { partition: p.into(), prefixes: root(p) }).to_vec();
         let request = MerkleChildrenRequest { partition: 0, prefixes: root(0), more };
-        let reply = merkle_children(&local, &request).unwrap();
+        let reply = merkle_children(&local, &request, &mut |_| {}).unwrap();
         assert_eq!(reply.nodes, reply.more[0].nodes);
         assert!(!reply.nodes[0].is_empty());
         assert_eq!(reply.more[1].nodes, Vec::<Bytes>::new(), "not held");
         assert_eq!(reply.more[2].nodes, [Bytes::new()], "held, and empty");
+    }
+
+    #[test]
+    fn a_tree_that_looks_broken_is_handed_on_to_be_examined() {
+        let keys = keys(40);
+        let (store, local) = store(&keys.iter().map(|(_, key)| (key.as_str(), 1)).collect::<Vec<_>>());
+        let root = Prefix::root(Partition(0), Partitions::new(8).unwrap());
+        let gone = store.range(Space::Merkle, Bound::Unbounded, Bound::Unbounded, Limit::rows(1)).unwrap();
+        let rows = vec![(Space::Merkle, gone[0].0.clone(), None)];
+        store.write(WriteBatch { rows, reserve: false }).unwrap();
+        let prefixes = vec![Bytes::from(root.encode())];
+        let request = MerkleChildrenRequest { partition: 0, prefixes, more: Vec::new() };
+        let mut doubts = Vec::new();
+        let reply = merkle_children(&local, &request, &mut |examine| doubts.push(examine));
+        assert_eq!(reply.map_err(|why| why.reason()), Err(Reason::NotHolder), "it has no tree to show");
+        assert_eq!(doubts.iter().map(|doubt| doubt.prefixes.clone()).collect::<Vec<_>>(), [[root]]);
+        run(&store, &doubts[0]);
+        assert_eq!(local.doubted().unwrap(), [Partition(0)]);
     }
 
     #[test]

@@ -210,7 +210,8 @@ async fn carry_out(node: &Running, from: NodeId, stamp: SenderStamp, entered: &E
             answered(serve::merkle_roots(&node.local, &request, &shared).map(Body::MerkleRoots))
         }
         Op::MerkleChildren(request) => {
-            answered(serve::merkle_children(&node.local, &request).map(Body::MerkleChildren))
+            let mut doubt = |examine| drop(node.committer.submit(examine));
+            answered(serve::merkle_children(&node.local, &request, &mut doubt).map(Body::MerkleChildren))
         }
         Op::FetchMany(request) => answered(serve::fetch_many(&node.local, &request).map(Body::FetchMany)),
         _ => refuse(Reason::Invalid, "not part of this network", Bytes::new()),

@@ -10,7 +10,7 @@
 //! | [`Testify`], [`Reap`] | keys go because their deletes have reached everybody |
 //! | [`PutMeta`], [`Mark`], [`NewActor`], [`JoinCluster`] | small facts |
 //! | [`IndexPassing`] | an earlier release has noted nothing of what passes |
-//! | [`Rebuild`] | a Merkle tree is in doubt |
+//! | [`Examine`], [`Rebuild`], [`Plant`] | a Merkle tree is in doubt |
 
 use super::batch::Batch;
 use super::error::OpError;
@@ -20,6 +20,7 @@ mod index;
 mod layout;
 mod merge;
 mod meta;
+mod plant;
 mod purge;
 mod put;
 mod reap;
@@ -27,9 +28,10 @@ mod reap;
 pub(crate) use hint::hints_of;
 pub use hint::{AddHint, DropHints, Dropped, MoveHint, RemoveHint, StandIn};
 pub use index::IndexPassing;
-pub use layout::{LayoutChange, Rebuild};
+pub use layout::LayoutChange;
 pub use merge::{Merge, MergeMany, Merged};
 pub use meta::{JoinCluster, Mark, NewActor, PutMeta};
+pub use plant::{Examine, Plant, Planted, Rebuild};
 pub use purge::{Purge, Purged};
 pub use put::{Put, Written};
 pub use reap::{Listed, Reap, Testify, Testimony};

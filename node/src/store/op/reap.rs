@@ -98,7 +98,7 @@ impl Operation for Reap {
 
 impl Batch<'_> {
     /// The key at a position, and its state.
-    fn at(&self, position: Position) -> Result<Option<(DataKey, bytes::Bytes)>, StoreError> {
+    pub(super) fn at(&self, position: Position) -> Result<Option<(DataKey, bytes::Bytes)>, StoreError> {
         let rows = read_prefix(&self.rows, Space::Data, position.as_bytes(), None, Limit::rows(1))?;
         let Some((row, encoded)) = rows.into_iter().next() else { return Ok(None) };
         let key = DataKey::from_store(row).map_err(|why| StoreError::corrupt("key", why))?;

@@ -222,45 +222,13 @@ fn a_partition_that_comes_back_before_it_was_purged_gets_a_new_tree() {
     let before = bench.local.summary(Partition(3)).unwrap();
     bench.run(&layout([])).unwrap();
     assert_eq!(
-        bench.local.merkle(Partition(3), &[crate::merkle::Prefix::root(Partition(3), q())]).unwrap()[0],
-        crate::merkle::Node::default()
+        bench.local.merkle(Partition(3), &[crate::merkle::Prefix::root(Partition(3), q())]).unwrap(),
+        None
     );
     bench.run(&Purge { partition: Partition(3), after: None, limit: 10 }).unwrap();
     bench.run(&layout([3])).unwrap();
     let after = bench.local.summary(Partition(3)).unwrap();
     assert_eq!((before.keys, after.keys), (30, 20));
-}
-
-#[test]
-fn lesson_10_a_stale_tree_is_mended_by_a_repair_that_changes_nothing_or_by_a_rebuild() {
-    let bench = Bench::new();
-    for n in 0..10 {
-        bench.run(&blind(&key_in(3, n), "v")).unwrap();
-    }
-    // A tree that a fault left behind its data: no node of it is right.
-    let nodes = all(&bench.store, Space::Merkle);
-    let rows = nodes.iter().map(|(key, _)| (Space::Merkle, key.clone(), None)).collect();
-    bench.store.write(WriteBatch { rows, reserve: false }).unwrap();
-    let key = key_in(3, 0);
-    let state = bench.state(&key).unwrap();
-    for n in 0..10 {
-        // What a read repair or an exchange sends: the very states that are here.
-        let key = key_in(3, n);
-        let state = bench.state(&key).unwrap();
-        let mut batch = Batch::new(&bench.store, Limits::default()).unwrap();
-        let merge = Merge { key: key.into(), state, hint: None, from: None };
-        assert!(!batch.apply(&merge).unwrap().changed);
-        if let Some(rows) = batch.finish() {
-            bench.store.write(rows).unwrap();
-        }
-    }
-    audit(&bench.store);
-
-    let rows = nodes.iter().map(|(key, _)| (Space::Merkle, key.clone(), None)).collect();
-    bench.store.write(WriteBatch { rows, reserve: false }).unwrap();
-    bench.run(&Rebuild { partition: Partition(3) }).unwrap();
-    assert_eq!(bench.state(&key), Some(state));
-    assert_eq!(all(&bench.store, Space::Merkle), nodes);
 }
 
 #[test]
