@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cart::Scene;
 use dynamo_client::local::cluster::Plan;
-use dynamo_client::local::{LocalCluster, binary};
+use dynamo_client::local::{LocalCluster, Site, binary};
 use dynamo_client::{Client, Options};
 use dynamo_ring::{Partitions, Quorum};
 
@@ -66,7 +66,7 @@ fn plan(folder: &Path) -> Result<Plan, Box<dyn Error>> {
     Ok(Plan {
         binary: node()?,
         folder: folder.to_owned(),
-        ports: pairs.iter().map(|&[grpc, http]| (grpc, http)).collect(),
+        sites: pairs.iter().map(|&[grpc, http]| Site::loopback(grpc, http)).collect(),
         partitions: Partitions::new(32)?,
         quorum: Quorum { n: 3, r: 2, w: 2 },
         node_args: Vec::new(),

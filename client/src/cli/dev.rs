@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dynamo_client::local::cluster::Plan;
-use dynamo_client::local::{LocalCluster, binary};
+use dynamo_client::local::{LocalCluster, Site, binary};
 use dynamo_ring::{Partitions, Quorum};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
@@ -106,7 +106,9 @@ fn plan(folder: &Path, fixed: &Fixed, binary: PathBuf) -> Result<Plan, Fail> {
     Ok(Plan {
         binary,
         folder: folder.to_owned(),
-        ports: (0..MOST).map(|i| (fixed.base_port + 2 * i, fixed.base_port + 2 * i + 1)).collect(),
+        sites: (0..MOST)
+            .map(|i| Site::loopback(fixed.base_port + 2 * i, fixed.base_port + 2 * i + 1))
+            .collect(),
         partitions: Partitions::new(fixed.partitions)?,
         quorum: Quorum { n: fixed.n, r: majority, w: majority },
         node_args: Vec::new(),

@@ -11,6 +11,7 @@ use dynamo_ring::{ClusterId, Partitions, Quorum};
 use futures::future::join_all;
 
 use super::process::{NodeProcess, Place};
+use super::site::Site;
 use super::supervise::{Effect, Observed, decide, member, name};
 use crate::admin::{Token, TokenError};
 use crate::change::form::{self, Candidate};
@@ -63,8 +64,8 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Where everything lies.
     pub folder: PathBuf,
-    /// Ports by ordinal: gRPC and HTTP.
-    pub ports: Vec<(u16, u16)>,
+    /// Where the nodes run, by ordinal.
+    pub sites: Vec<Site>,
     /// Q.
     pub partitions: Partitions,
     /// N, R and W.
@@ -239,8 +240,8 @@ impl LocalCluster {
     }
 
     fn place(&self, ordinal: u16) -> Result<Place, LocalError> {
-        let ports = self.plan.ports.get(usize::from(ordinal)).ok_or(LocalError::NoPlace(ordinal))?;
-        Ok(Place { name: name(ordinal), port: ports.0, http_port: ports.1 })
+        let site = self.plan.sites.get(usize::from(ordinal)).ok_or(LocalError::NoPlace(ordinal))?;
+        Ok(Place { name: name(ordinal), site: site.clone() })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | [`site`] | where a node runs |
 //! | [`process`] | one `dynamo-node` process |
 //! | [`binary`] | where the program is |
 //! | [`supervise`] | which processes, and which layout, a wanted size asks for. Pure |
@@ -10,7 +11,9 @@
 pub mod binary;
 pub mod cluster;
 pub mod process;
+pub mod site;
 pub mod supervise;
 
 pub use cluster::LocalCluster;
 pub use process::{NodeProcess, Place};
+pub use site::Site;

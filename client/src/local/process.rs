@@ -10,21 +10,34 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Where a node runs.
+use super::site::Site;
+
+/// A node's name, and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// What it is called; also the name of its folder.
     pub name: String,
-    /// Of gRPC, on loopback.
-    pub port: u16,
-    /// Of metrics and probes, on loopback.
-    pub http_port: u16,
+    /// Where it runs.
+    pub site: Site,
 }
 
 impl Place {
     /// Where peers and clients dial it.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.site.address().to_string()
+    }
+
+    /// Where its data lies, of a node whose folder this is.
+    fn data(&self, folder: &Path) -> PathBuf {
+        self.site.disk.as_deref().unwrap_or(folder).join("data")
+    }
+
+    /// What starts `binary` there.
+    fn command(&self, binary: &Path) -> Command {
+        let Some((first, rest)) = self.site.enter.split_first() else { return Command::new(binary) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(binary);
+        command
     }
 }
 
@@ -38,7 +51,8 @@ pub struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// Starts `binary` at `place`, with its data and its log (`log`, appended to) under `folder/NAME`.
+    /// Starts `binary` at `place`, with its log (`log`, appended to) and, unless its site has a disk, its data under
+    /// `folder/NAME`.
     pub fn start(
         binary: &Path,
         place: &Place,
@@ -47,14 +61,17 @@ impl NodeProcess {
         more: &[String],
     ) -> io::Result<Self> {
         let folder = folder.join(&place.name);
-        fs::create_dir_all(folder.join("data"))?;
+        let data = place.data(&folder);
+        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&data)?;
         let log = OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
-        let child = Command::new(binary)
+        let child = place
+            .command(binary)
             .args(["--name", &place.name])
             .args(["--listen", &place.address()])
-            .args(["--http", &format!("127.0.0.1:{}", place.http_port)])
+            .args(["--http", &place.site.http().to_string()])
             .arg("--data-dir")
-            .arg(folder.join("data"))
+            .arg(data)
             .arg("--admin-token-file")
             .arg(token_file)
             .args(["--log", "text"])
@@ -147,7 +164,7 @@ mod tests {
     }
 
     async fn started(folder: &Path, on_term: &str) -> NodeProcess {
-        let place = Place { name: "dev-0".into(), port: 7070, http_port: 7071 };
+        let place = Place { name: "dev-0".into(), site: Site::loopback(7070, 7071) };
         let program = program(folder, on_term);
         let node = NodeProcess::start(&program, &place, folder, &folder.join("token"), &[]).unwrap();
         while node.log_tail(1).is_empty() {
@@ -169,6 +186,20 @@ mod tests {
         }
         assert!(data.is_dir());
         assert!(node.stop(Duration::from_secs(5)).await.unwrap().success());
+    }
+
+    #[test]
+    fn a_site_may_have_a_disk_and_a_command_to_be_entered_by() {
+        let here = Place { name: "dev-0".into(), site: Site::loopback(7070, 7071) };
+        let (folder, disk) = (Path::new("/f/dev-0"), Path::new("/mnt/0"));
+        assert_eq!(here.data(folder), folder.join("data"));
+        let site =
+            Site { enter: vec!["nsenter".into(), "--net=x".into()], disk: Some(disk.into()), ..here.site };
+        let there = Place { site, ..here };
+        assert_eq!(there.data(folder), disk.join("data"));
+        let command = there.command(Path::new("/bin/node"));
+        assert_eq!(command.as_std().get_program(), "nsenter");
+        assert_eq!(command.as_std().get_args().collect::<Vec<_>>(), ["--net=x", "/bin/node"]);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 #![allow(clippy::expect_used, clippy::missing_panics_doc)] // a panic is a test's report
 
 mod load;
-mod ports;
+pub mod ports;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl Bench {
         let plan = Plan {
             binary: binary::find(named.as_deref()).expect("cargo build -p dynamo-node, or DYNAMO_NODE_BIN"),
             folder: folder.path().to_owned(),
-            ports: ports::free_pairs(MOST),
+            sites: ports::free_sites(MOST),
             partitions: Partitions::new(32).expect("32 is possible"),
             quorum: Quorum { n: 3, r: 2, w: 2 },
             node_args: node_args.iter().map(|&arg| arg.to_owned()).collect(),
