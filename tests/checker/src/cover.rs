@@ -1,8 +1,9 @@
 //! Which writes a write replaced.
 //!
-//! A write replaces what the context that it carries covers: everything that the read had seen which gave the context.
-//! What a read had seen for certain is what it returned, and what those values' own writes had seen. What it may have seen
-//! besides is every delete that had begun before it ended, and what that covers: a tombstone is not shown.
+//! A write replaces what the context that it carries covers: everything that the answer stood for which gave the context.
+//! What a read had seen for certain is what it returned, and what those values' own writes had seen; what an answer to a
+//! write had seen for certain is that write, and what it had seen. What either may have seen besides is deletes that had
+//! begun before it ended, and what those cover: a tombstone is not shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ pub struct Cover<'a> {
 }
 
 impl<'a> Cover<'a> {
-    /// Of a history. Reads come before the writes that carry their contexts.
+    /// Of a history. Answers come before the writes that carry their contexts.
     pub fn of(history: &'a History) -> Self {
         let mut writer = BTreeMap::new();
         let mut deletes: BTreeMap<u32, Vec<OpId>> = BTreeMap::new();
@@ -36,7 +37,7 @@ impl<'a> Cover<'a> {
         }
         let mut cover = Self { history, writer, deletes, certain: Vec::new() };
         for op in &history.ops {
-            let replaced = op.seen().map(|read| cover.seen_for_certain(read)).unwrap_or_default();
+            let replaced = op.seen().map(|answer| cover.seen_for_certain(answer)).unwrap_or_default();
             cover.certain.push(replaced);
         }
         cover
@@ -52,34 +53,55 @@ impl<'a> Cover<'a> {
         &self.certain[write]
     }
 
-    /// The writes that a read had seen for certain.
-    fn seen_for_certain(&self, read: OpId) -> BTreeSet<OpId> {
-        let values = self.history.ops.get(read).and_then(Op::read).into_iter().flatten();
+    /// The writes of these values that made one version each: a write that was repeated may have made a second one, which
+    /// what replaced the first did not see.
+    pub fn once(&self, values: &BTreeSet<Value>) -> BTreeSet<OpId> {
+        self.writers(values).filter(|id| !self.op(*id).repeated).collect()
+    }
+
+    /// Every write that may be covered where these values stand, as seen by a request that ended at `ended`: what they had
+    /// seen, and the same of each delete that may have been seen there. A delete that for certain had seen what stands has
+    /// not been.
+    pub fn may_be_covered(&self, key: u32, values: &BTreeSet<Value>, ended: u64) -> BTreeSet<OpId> {
+        let standing = self.once(values);
+        let deletes = self.deletes.get(&key).into_iter().flatten().copied();
+        let deletes = deletes.filter(|id| {
+            let op = self.op(*id);
+            op.begun <= ended && op.may_write() && self.replaced(*id).is_disjoint(&standing)
+        });
+        let mut to_do: Vec<OpId> = self.writers(values).chain(deletes).collect();
+        let mut covered = BTreeSet::new();
+        while let Some(id) = to_do.pop() {
+            if covered.insert(id)
+                && let Some(answer) = self.op(id).seen()
+            {
+                to_do.extend(self.shown(answer));
+            }
+        }
+        covered
+    }
+
+    /// The writes that the answer to a request had seen for certain.
+    fn seen_for_certain(&self, answer: OpId) -> BTreeSet<OpId> {
         let mut seen = BTreeSet::new();
-        for writer in values.filter_map(|value| self.writer(*value)) {
+        for writer in self.shown(answer) {
             seen.insert(writer);
             seen.extend(self.certain.get(writer).into_iter().flatten());
         }
         seen
     }
 
-    /// Every write that may be covered where these values stand, as seen by a request that ended at `ended`.
-    pub fn may_be_covered(&self, key: u32, values: &BTreeSet<Value>, ended: u64) -> BTreeSet<OpId> {
-        let deletes = self.deletes.get(&key).into_iter().flatten().copied();
-        let deletes = deletes.filter(|id| self.op(*id).begun <= ended && self.op(*id).may_write());
-        let mut to_do: Vec<OpId> =
-            values.iter().filter_map(|value| self.writer(*value)).chain(deletes).collect();
-        let mut covered = BTreeSet::new();
-        while let Some(id) = to_do.pop() {
-            if !covered.insert(id) {
-                continue;
-            }
-            let Some(read) = self.op(id).seen() else { continue };
-            let read = self.op(read);
-            let returned = read.read().into_iter().flatten().filter_map(|value| self.writer(*value));
-            to_do.extend(returned);
+    /// The writes whose versions an answer shows: those of the values that a read returned; a write itself.
+    fn shown(&self, answer: OpId) -> Vec<OpId> {
+        let op = self.op(answer);
+        match &op.request {
+            Request::Get => op.read().map(|values| self.writers(values).collect()).unwrap_or_default(),
+            Request::Put { .. } | Request::Delete { .. } => vec![answer],
         }
-        covered
+    }
+
+    fn writers<'b>(&'b self, values: &'b BTreeSet<Value>) -> impl Iterator<Item = OpId> + 'b {
+        values.iter().filter_map(|value| self.writer(*value))
     }
 
     fn op(&self, id: OpId) -> &Op {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 /// A value, by a number that no other write of the history carries.
 pub type Value = u64;
 
@@ -9,26 +11,28 @@ pub type Value = u64;
 pub type OpId = usize;
 
 /// What a client asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Request {
     /// A read.
     Get,
-    /// A write of a value; with the context that the read `seen` returned, or with none.
+    /// A write of a value; with the context that the answer to `seen` carried, or with none.
     Put {
         /// What is written.
         value: Value,
-        /// The read whose context it carries.
+        /// The read, or the write, whose answer's context it carries.
         seen: Option<OpId>,
     },
     /// A delete; likewise.
     Delete {
-        /// The read whose context it carries.
+        /// The read, or the write, whose answer's context it carries.
         seen: Option<OpId>,
     },
 }
 
 /// What a client was told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A read: the values that stand.
     Read(BTreeSet<Value>),
@@ -40,6 +44,17 @@ pub enum Outcome {
     Refused,
 }
 
+/// What a request asked to be promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Only the key's own members count.
+    pub strict: bool,
+    /// r of a read, w of a write: the request's own, or the cluster's.
+    pub quorum: u32,
+    /// A read that takes what was found with fewer.
+    pub partial: bool,
+}
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
@@ -47,8 +62,8 @@ pub struct Op {
     pub key: u32,
     /// What was asked.
     pub request: Request,
-    /// Only the key's own members counted, and their answers were enough: `w` of them, or `r`, with r + w > n.
-    pub strict: bool,
+    /// What was to be promised with it.
+    pub terms: Terms,
     /// It may have been carried out more than once by coordinators that did not know of each other.
     pub repeated: bool,
     /// When the client began it. Times only order what happened.
@@ -57,10 +72,18 @@ pub struct Op {
     pub ended: u64,
     /// What the client was told.
     pub outcome: Outcome,
+    /// Distinct members that the answer counts; 0 if there was none.
+    pub answered: u32,
 }
 
 impl Op {
-    /// The read whose context a write carries.
+    /// One that has begun, and of which nothing more is known.
+    pub const fn begun(key: u32, request: Request, terms: Terms, begun: u64) -> Self {
+        let (ended, outcome) = (u64::MAX, Outcome::Unknown);
+        Self { key, request, terms, repeated: false, begun, ended, outcome, answered: 0 }
+    }
+
+    /// The request whose answer's context a write carries.
     pub const fn seen(&self) -> Option<OpId> {
         match self.request {
             Request::Get => None,
@@ -88,6 +111,11 @@ impl Op {
             _ => None,
         }
     }
+
+    /// Members that the answer promises: of a read that takes fewer, those that there were.
+    pub fn promised(&self) -> u32 {
+        if self.terms.partial { self.terms.quorum.min(self.answered) } else { self.terms.quorum }
+    }
 }
 
 /// What stood when every fault had healed.
@@ -102,8 +130,10 @@ pub struct End {
 /// A run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
+    /// Members that hold a key.
+    pub n: u32,
     /// All requests, in the order in which they began.
     pub ops: Vec<Op>,
-    /// How it ended.
-    pub end: End,
+    /// How it ended; of a run that died nobody knows.
+    pub end: Option<End>,
 }

@@ -6,15 +6,18 @@
 //! | module | what it says |
 //! |---|---|
 //! | [`history`] | requests, answers, the end |
+//! | [`lines`] | the same as lines of JSON |
 //! | [`cover`] | which writes a write replaced: for certain, or possibly |
 //! | [`rules`] | the promises, each with the history that breaks it |
 
 pub mod cover;
 pub mod history;
+pub mod lines;
 pub mod rules;
 
 #[cfg(test)]
 mod tests;
 
-pub use history::{End, History, Op, OpId, Outcome, Request, Value};
+pub use history::{End, History, Op, OpId, Outcome, Request, Terms, Value};
+pub use lines::{Line, LineError};
 pub use rules::{Violation, check};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cover::Cover;
-use crate::history::{History, Op, OpId, Outcome};
+use crate::history::{End, History, Op, OpId, Outcome, Value};
 
 /// A promise that a history breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,11 +42,52 @@ pub enum Violation {
         /// The key.
         key: u32,
     },
-    /// A read returned what nobody wrote, or what was refused.
-    #[error("from nowhere: read {read} of key {key} returned value {value}, which nobody wrote")]
-    FromNowhere {
-        /// The read; the number of requests if it was the last one.
+    /// A strict read returns a value that a strict write replaced which was acknowledged before it began.
+    #[error(
+        "replaced: strict read {read} of key {key} began after strict write {by} was acknowledged, and returns the value of write {write}, which that one had replaced"
+    )]
+    Replaced {
+        /// The read.
         read: OpId,
+        /// Whose value.
+        write: OpId,
+        /// What had replaced it.
+        by: OpId,
+        /// The key.
+        key: u32,
+    },
+    /// A value is returned beside one that had replaced it.
+    #[error(
+        "beside: {} of key {key} returned the value of write {write} beside that of write {by}, which had replaced it",
+        reader(*read)
+    )]
+    Beside {
+        /// The read; none if it was at the end.
+        read: Option<OpId>,
+        /// Whose value.
+        write: OpId,
+        /// What had replaced it.
+        by: OpId,
+        /// The key.
+        key: u32,
+    },
+    /// A request was answered though fewer members counted than it asked for.
+    #[error("short: request {op} of key {key} asked for {quorum} members and was answered with {answered}")]
+    Short {
+        /// The request.
+        op: OpId,
+        /// The key.
+        key: u32,
+        /// What it asked for.
+        quorum: u32,
+        /// What it was answered with.
+        answered: u32,
+    },
+    /// A read returned what nobody wrote, or what was refused.
+    #[error("from nowhere: {} of key {key} returned value {value}, which nobody wrote", reader(*read))]
+    FromNowhere {
+        /// The read; none if it was at the end.
+        read: Option<OpId>,
         /// The key.
         key: u32,
         /// The value.
@@ -57,14 +98,22 @@ pub enum Violation {
     Apart(String),
 }
 
+fn reader(read: Option<OpId>) -> String {
+    read.map_or_else(|| "the read at the end".to_owned(), |read| format!("read {read}"))
+}
+
 /// Everything that the history breaks.
 pub fn check(history: &History) -> Vec<Violation> {
     let cover = Cover::of(history);
     let mut broken = nowhere(history, &cover);
-    broken.extend(lost(history, &cover));
-    broken.extend(stale(history, &cover));
-    broken.extend(came_back(history, &cover));
-    broken.extend(history.end.disagreements.iter().cloned().map(Violation::Apart));
+    broken.extend(beside(history, &cover));
+    broken.extend(short(history));
+    broken.extend(strict(history, &cover));
+    if let Some(end) = &history.end {
+        broken.extend(lost(history, end, &cover));
+        broken.extend(came_back(history, end, &cover));
+        broken.extend(end.disagreements.iter().cloned().map(Violation::Apart));
+    }
     broken
 }
 
@@ -72,12 +121,17 @@ fn acknowledged(history: &History) -> impl Iterator<Item = (OpId, &Op)> {
     history.ops.iter().enumerate().filter(|(_, op)| op.outcome == Outcome::Acknowledged)
 }
 
-fn lost(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
-    let none = BTreeSet::new();
+/// Every answer of values: the reads, and the end.
+fn answers(history: &History) -> impl Iterator<Item = (Option<OpId>, u32, &BTreeSet<Value>)> {
+    let reads = history.ops.iter().enumerate();
+    let reads = reads.filter_map(|(id, op)| Some((Some(id), op.key, op.read()?)));
+    let end = history.end.iter().flat_map(|end| &end.values);
+    reads.chain(end.map(|(key, values)| (None, *key, values)))
+}
+
+fn lost(history: &History, end: &End, cover: &Cover<'_>) -> Vec<Violation> {
     let mut broken = Vec::new();
-    for (key, values) in
-        keys(history).into_iter().map(|key| (key, history.end.values.get(&key).unwrap_or(&none)))
-    {
+    for (&key, values) in &end.values {
         let covered = cover.may_be_covered(key, values, u64::MAX);
         let missing = acknowledged(history).filter(|(id, op)| op.key == key && !covered.contains(id));
         broken.extend(missing.map(|(write, _)| Violation::Lost { write, key }));
@@ -85,50 +139,74 @@ fn lost(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
     broken
 }
 
-fn stale(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
+/// What strict reads know of the strict writes before them, where the members that they ask are so many that one is among
+/// those that have the write. Other requests change nothing of it: they may add to what a strict read returns, never
+/// hide a write from it.
+fn strict(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
     let mut broken = Vec::new();
-    // Requests that are not strict change nothing of it: they may add to what a strict read returns, never hide a strict
-    // write from it.
-    for (read, op) in history.ops.iter().enumerate().filter(|(_, op)| op.strict) {
-        let Some(values) = op.read() else { continue };
-        let covered = cover.may_be_covered(op.key, values, op.ended);
-        let before = acknowledged(history)
-            .filter(|(_, write)| write.strict && write.key == op.key && write.ended < op.begun);
-        let unknown = before.filter(|(id, _)| !covered.contains(id));
-        broken.extend(unknown.map(|(write, _)| Violation::Stale { read, write, key: op.key }));
-    }
-    broken
-}
-
-/// A write that was repeated may have made a second version that its replacement did not cover.
-fn came_back(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
-    let mut broken = Vec::new();
-    for (key, values) in &history.end.values {
-        let standing = values.iter().filter_map(|value| cover.writer(*value));
-        let standing: BTreeSet<OpId> = standing.filter(|id| !history.ops[*id].repeated).collect();
-        for (by, op) in acknowledged(history).filter(|(_, op)| op.key == *key) {
-            let back = cover.replaced(by).iter().filter(|id| standing.contains(id));
-            broken.extend(back.map(|write| Violation::CameBack { write: *write, by, key: op.key }));
+    for (read, op) in history.ops.iter().enumerate().filter(|(_, op)| op.terms.strict) {
+        let (Some(values), key) = (op.read(), op.key) else { continue };
+        let (covered, once) = (cover.may_be_covered(key, values, op.ended), cover.once(values));
+        let before = acknowledged(history).filter(|(_, write)| {
+            write.terms.strict
+                && write.key == key
+                && write.ended < op.begun
+                && op.promised() + write.promised() > history.n
+        });
+        for (write, _) in before {
+            if !covered.contains(&write) {
+                broken.push(Violation::Stale { read, write, key });
+            }
+            let gone = cover.replaced(write).intersection(&once);
+            broken.extend(gone.map(|&of| Violation::Replaced { read, write: of, by: write, key }));
         }
     }
     broken
 }
 
-fn nowhere(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
-    let of_reads = history.ops.iter().enumerate().filter_map(|(id, op)| Some((id, op.key, op.read()?)));
-    let at_the_end = history.end.values.iter().map(|(key, values)| (history.ops.len(), *key, values));
+fn came_back(history: &History, end: &End, cover: &Cover<'_>) -> Vec<Violation> {
     let mut broken = Vec::new();
-    for (read, key, values) in of_reads.chain(at_the_end) {
-        for value in values {
-            let written = cover.writer(*value).map(|id| &history.ops[id]);
+    for (&key, values) in &end.values {
+        let standing = cover.once(values);
+        for (by, _) in acknowledged(history).filter(|(_, op)| op.key == key) {
+            let back = cover.replaced(by).intersection(&standing);
+            broken.extend(back.map(|&write| Violation::CameBack { write, by, key }));
+        }
+    }
+    broken
+}
+
+fn beside(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for (read, key, values) in answers(history) {
+        let once = cover.once(values);
+        for by in values.iter().filter_map(|value| cover.writer(*value)) {
+            let both = cover.replaced(by).intersection(&once);
+            broken.extend(both.map(|&write| Violation::Beside { read, write, by, key }));
+        }
+    }
+    broken
+}
+
+fn short(history: &History) -> Vec<Violation> {
+    let of = |(op, request): (OpId, &Op)| {
+        let (key, quorum, answered) = (request.key, request.terms.quorum, request.answered);
+        let is_answer = matches!(request.outcome, Outcome::Read(_) | Outcome::Acknowledged);
+        let fewer = is_answer && !request.terms.partial && answered < quorum;
+        fewer.then_some(Violation::Short { op, key, quorum, answered })
+    };
+    history.ops.iter().enumerate().filter_map(of).collect()
+}
+
+fn nowhere(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    for (read, key, values) in answers(history) {
+        for &value in values {
+            let written = cover.writer(value).map(|id| &history.ops[id]);
             if !written.is_some_and(|op| op.key == key && op.may_write()) {
-                broken.push(Violation::FromNowhere { read, key, value: *value });
+                broken.push(Violation::FromNowhere { read, key, value });
             }
         }
     }
     broken
-}
-
-fn keys(history: &History) -> BTreeSet<u32> {
-    history.ops.iter().map(|op| op.key).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dynamo_checker::{OpId, Outcome, Value};
+use dynamo_checker::{OpId, Outcome, Terms, Value};
 use dynamo_node::api::kv::KvService;
 use dynamo_proto::v1::kv_server::Kv;
 use dynamo_proto::v1::{DeleteRequest, GetRequest, PutRequest};
@@ -93,21 +93,21 @@ impl Client<'_> {
     }
 
     async fn get(&mut self, key: u32, strict: bool) {
-        let id = self.log.begin(key, dynamo_checker::Request::Get, strict);
+        let id = self.log.begin(key, dynamo_checker::Request::Get, terms(strict, QUORUM.r));
         let message = GetRequest { key: key_bytes(key), strict, ..Default::default() };
         let machine = self.chance.0.below(self.world.hosts.len());
         let answer = self.call(machine, |kv| {
             let message = message.clone();
             async move { kv.get(timed(message)).await.map(tonic::Response::into_inner) }.boxed()
         });
-        let outcome = match answer.await {
+        let (outcome, answered) = match answer.await {
             Answer::Is(answer) => {
                 self.seen.insert(key, (id, answer.context.clone()));
-                Outcome::Read(values(&answer))
+                (Outcome::Read(values(&answer)), answer.answered)
             }
-            Answer::Refused | Answer::Unknown => Outcome::Unknown,
+            Answer::Refused | Answer::Unknown => (Outcome::Unknown, 0),
         };
-        self.log.end(id, outcome, false);
+        self.log.end(id, outcome, answered, false);
     }
 
     /// The context of the last read, mostly, however old it is.
@@ -120,7 +120,7 @@ impl Client<'_> {
     async fn put(&mut self, key: u32, strict: bool) {
         let (seen, context) = self.context(key);
         let value = self.log.fresh_value();
-        let id = self.log.begin(key, dynamo_checker::Request::Put { value, seen }, strict);
+        let id = self.log.begin(key, dynamo_checker::Request::Put { value, seen }, terms(strict, QUORUM.w));
         let message = PutRequest {
             key: key_bytes(key),
             value: value.to_be_bytes().to_vec().into(),
@@ -131,14 +131,14 @@ impl Client<'_> {
         };
         self.write(id, |kv| {
             let message = message.clone();
-            async move { kv.put(timed(message)).await.map(drop) }.boxed()
+            async move { Ok(kv.put(timed(message)).await?.into_inner().answered) }.boxed()
         })
         .await;
     }
 
     async fn delete(&mut self, key: u32, strict: bool) {
         let (seen, context) = self.context(key);
-        let id = self.log.begin(key, dynamo_checker::Request::Delete { seen }, strict);
+        let id = self.log.begin(key, dynamo_checker::Request::Delete { seen }, terms(strict, QUORUM.w));
         let message = DeleteRequest {
             key: key_bytes(key),
             context,
@@ -148,7 +148,7 @@ impl Client<'_> {
         };
         self.write(id, |kv| {
             let message = message.clone();
-            async move { kv.delete(timed(message)).await.map(drop) }.boxed()
+            async move { Ok(kv.delete(timed(message)).await?.into_inner().answered) }.boxed()
         })
         .await;
     }
@@ -158,7 +158,7 @@ impl Client<'_> {
     }
 
     /// A write, which is tried again with its write id: at another machine, mostly.
-    async fn write(&self, id: OpId, send: impl Fn(KvService) -> BoxFuture<'static, Result<(), Status>>) {
+    async fn write(&self, id: OpId, send: impl Fn(KvService) -> BoxFuture<'static, Result<u32, Status>>) {
         let (mut repeated, mut unknown) = (false, false);
         for attempt in 0..=self.chance.0.below(3) {
             let machine = self.chance.0.below(self.world.hosts.len());
@@ -179,14 +179,14 @@ impl Client<'_> {
                 });
             }
             match self.call(machine, &send).await {
-                Answer::Is(()) => return self.log.end(id, Outcome::Acknowledged, repeated),
+                Answer::Is(answered) => return self.log.end(id, Outcome::Acknowledged, answered, repeated),
                 Answer::Refused => {}
                 Answer::Unknown => unknown = true,
             }
             sleep(self.chance.micros(1_000, 100_000)).await;
         }
         let outcome = if unknown || repeated { Outcome::Unknown } else { Outcome::Refused };
-        self.log.end(id, outcome, repeated);
+        self.log.end(id, outcome, 0, repeated);
     }
 
     /// One call of one machine: it, or its answer, may be lost or late, and its process may go meanwhile.
@@ -225,6 +225,11 @@ impl Client<'_> {
 /// Codes that say that nothing was begun (docs of the Kv service).
 fn begun_nothing(code: Code) -> bool {
     matches!(code, Code::ResourceExhausted | Code::InvalidArgument | Code::FailedPrecondition)
+}
+
+/// Of a request that leaves the quorum to the cluster.
+fn terms(strict: bool, quorum: u8) -> Terms {
+    Terms { strict, quorum: quorum.into(), partial: false }
 }
 
 /// With the time that the client waits.

@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dynamo_checker::{History, Op, OpId, Outcome, Request, Value, check};
+use dynamo_checker::{End, History, Op, OpId, Outcome, Request, Terms, Value, check};
 use futures::future::join_all;
 use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
-use crate::world::World;
+use crate::world::{QUORUM, World};
 use crate::{clients, nemesis};
 
 /// How much one run does.
@@ -90,25 +90,23 @@ impl Log {
     }
 
     /// A request begins.
-    pub fn begin(&self, key: u32, request: Request, strict: bool) -> OpId {
+    pub fn begin(&self, key: u32, request: Request, terms: Terms) -> OpId {
         let begun = self.now();
         let mut pages = self.pages();
         let id = pages.history.ops.len();
-        let _ = writeln!(pages.text, "{begun:>10} #{id} key {key} {request:?} strict={strict}");
-        let op =
-            Op { key, request, strict, repeated: false, begun, ended: u64::MAX, outcome: Outcome::Unknown };
-        pages.history.ops.push(op);
+        let _ = writeln!(pages.text, "{begun:>10} #{id} key {key} {request:?} strict={}", terms.strict);
+        pages.history.ops.push(Op::begun(key, request, terms, begun));
         id
     }
 
     /// A request ends.
-    pub fn end(&self, id: OpId, outcome: Outcome, repeated: bool) {
+    pub fn end(&self, id: OpId, outcome: Outcome, answered: u32, repeated: bool) {
         let ended = self.now();
         let mut pages = self.pages();
         let _ =
             writeln!(pages.text, "{ended:>10} #{id} {outcome:?}{}", if repeated { " repeated" } else { "" });
         if let Some(op) = pages.history.ops.get_mut(id) {
-            (op.ended, op.outcome, op.repeated) = (ended, outcome, repeated);
+            (op.ended, op.outcome, op.answered, op.repeated) = (ended, outcome, answered, repeated);
         }
     }
 }
@@ -150,16 +148,18 @@ async fn simulate(seed: u64, size: Size) -> Verdict {
     nemesis::heal(&world, &log).await;
     let apart = world.heal().await;
     let mut history = std::mem::take(&mut log.pages().history);
-    history.end.disagreements = apart;
+    history.n = QUORUM.n.into();
+    let mut end = End { disagreements: apart, ..End::default() };
     for key in 0..u32::try_from(size.keys).unwrap_or(u32::MAX) {
         match clients::read_all(&world, key).await {
             Ok(values) => {
                 log.note(&format!("key {key} at the end: {values:?}"));
-                history.end.values.insert(key, values);
+                end.values.insert(key, values);
             }
-            Err(why) => history.end.disagreements.push(why),
+            Err(why) => end.disagreements.push(why),
         }
     }
+    history.end = Some(end);
     let answered = history.ops.iter().filter(|op| !matches!(op.outcome, Outcome::Unknown | Outcome::Refused));
     let (answered, requests) = (answered.count(), history.ops.len());
     let broken = check(&history).iter().map(ToString::to_string).collect();
