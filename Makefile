@@ -11,6 +11,9 @@ export KEEP ?= 1
 SEEDS ?= 1000
 FROM ?= 1
 HISTORY ?=
+ROUNDS ?= 5
+SEED ?=
+SECONDS ?= 20
 
 .PHONY: help
 help: ## this list
@@ -56,6 +59,10 @@ unit: build ## unit and property tests, and the local cluster of real processes
 .PHONY: soak
 soak: build ## more seeds of the simulation (SEEDS=, FROM=; HISTORY=1 prints what happened)
 	target/debug/soak --seeds $(SEEDS) --from $(FROM) $(if $(HISTORY),--history)
+
+.PHONY: nemesis
+nemesis: build ## real processes under kill -9, cuts, full and stalled disks, judged (ROUNDS=, SEED=, SECONDS= of faults a round)
+	target/debug/nemesis --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: planted
 planted: setup ## faults planted in the node, one after another: the simulation has to find each
