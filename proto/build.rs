@@ -5,7 +5,8 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=dynamo");
-    let files = ["kv", "list", "reap", "replica", "admin"].map(|name| format!("dynamo/v1/{name}.proto"));
+    let files =
+        ["kv", "list", "reap", "gossip", "replica", "admin"].map(|name| format!("dynamo/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;

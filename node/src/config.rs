@@ -1,6 +1,6 @@
 //! The command line and environment of `dynamo-node`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::Parser;
 use crate::api::door::Door;
 use crate::coordinate::Patience;
 use crate::engine::Settings;
+use crate::gossip::GossipSettings;
 use crate::limits::RequestLimits;
 use crate::log::LogFormat;
 use crate::peer::Bounds;
@@ -29,6 +30,12 @@ pub struct Config {
     /// Where clients, peers and the operator call: gRPC.
     #[arg(long, env = "DYNAMO_LISTEN", default_value = "0.0.0.0:7070")]
     pub listen: SocketAddr,
+
+    /// Where other members find this node now, beside its name in the layout: an IP address, or host and port; the port
+    /// of --listen if it has none. A hint that members tell each other. Given more than once, or parted by commas, all
+    /// are told.
+    #[arg(long, env = "DYNAMO_ADVERTISE", value_delimiter = ',', value_parser = advertised)]
+    pub advertise: Vec<Advertised>,
 
     /// Where /metrics, /healthz and /readyz are.
     #[arg(long, env = "DYNAMO_HTTP", default_value = "0.0.0.0:7071")]
@@ -126,6 +133,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where other members find this node, which listens on `port`.
+    pub fn addresses(&self, port: u16) -> Vec<String> {
+        self.advertise.iter().map(|advertised| advertised.at(port)).collect()
+    }
+
     /// The longest that a request may take.
     pub const fn request_cap(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
@@ -180,6 +192,7 @@ impl Config {
             background_bytes_per_second: self.rebalance_max_bytes_per_second,
             anti_entropy_interval: self.anti_entropy_interval(),
             reap: self.reap(),
+            gossip: GossipSettings::default(),
         }
     }
 
@@ -187,6 +200,46 @@ impl Config {
     pub const fn store(&self) -> FjallOptions {
         FjallOptions { cache_bytes: self.cache_bytes, reserve_bytes: self.reserve_bytes }
     }
+}
+
+/// An address under which this node is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertised {
+    /// A name or an address; an IPv6 address without brackets.
+    host: String,
+    /// That of `--listen` if there is none.
+    port: Option<u16>,
+}
+
+impl Advertised {
+    fn at(&self, port: u16) -> String {
+        let (host, port) = (&self.host, self.port.unwrap_or(port));
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+/// Reads `10.0.0.1`, `fd00::1`, `host`, and each of them with a port: `10.0.0.1:7070`, `[fd00::1]:7070`, `host:7070`.
+fn advertised(text: &str) -> Result<Advertised, String> {
+    let is = |host: &str, port| Advertised { host: host.to_owned(), port };
+    let wrong = |why: &str| format!("{why}: give an IP address, or host:port");
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        if ip.is_unspecified() {
+            return Err(wrong("nobody can dial an unspecified address"));
+        }
+        return Ok(is(&ip.to_string(), None));
+    }
+    if let Ok(socket) = text.parse::<SocketAddr>() {
+        return Ok(is(&socket.ip().to_string(), Some(socket.port())));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong("the port is no number"))?)),
+        None => (text, None),
+    };
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if host.is_empty() || host.len() > 253 || !host.chars().all(named) {
+        return Err(wrong("no host name"));
+    }
+    Ok(is(host, port))
 }
 
 fn size(n: u64) -> usize {
@@ -214,6 +267,23 @@ mod tests {
         assert_eq!(config.request_cap(), Duration::from_secs(10));
         assert_eq!(config.reap(), ReapSettings::default());
         assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));
+    }
+
+    #[test]
+    fn a_bare_address_is_told_with_the_port_that_is_listened_on() {
+        let told = |given: &str| {
+            let config = Config::try_parse_from(NEEDED.iter().copied().chain([given])).unwrap();
+            config.addresses(7070)
+        };
+        assert_eq!(told("--advertise=10.0.0.1"), ["10.0.0.1:7070"]);
+        assert_eq!(told("--advertise=fd00::1"), ["[fd00::1]:7070"]);
+        assert_eq!(told("--advertise=[fd00::1]:9"), ["[fd00::1]:9"]);
+        assert_eq!(told("--advertise=a.b:9,10.0.0.1:8,c"), ["a.b:9", "10.0.0.1:8", "c:7070"]);
+        assert_eq!(told("--log=json"), [""; 0]);
+        for bad in ["0.0.0.0", "", "a:b", "a b", "http://a", ":7070"] {
+            let given = format!("--advertise={bad}");
+            assert!(Config::try_parse_from(NEEDED.iter().copied().chain([&*given])).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod config;
 pub mod coordinate;
 pub mod engine;
 pub mod entropy;
+pub mod gossip;
 pub mod hint;
 pub mod identity;
 pub mod layout;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dynamo_client::Admin;
 use dynamo_client::change::Look;
 use dynamo_client::change::report::node_id;
-use dynamo_proto::v1::NodeStatus;
+use dynamo_proto::v1::{HeardOf, NodeStatus};
 use dynamo_ring::change::{Next, Waiting, to_ask};
 use dynamo_ring::{NodeId, Record};
 use futures::future::join_all;
@@ -79,7 +79,19 @@ fn screen(look: &Look) -> String {
     let mut out = heading(record);
     let mut members: Vec<_> = record.view().members().collect();
     members.sort_by(|a, b| (&a.zone, &a.name).cmp(&(&b.zone, &b.name)));
-    let heads = ["ZONE", "MEMBER", "STAGE", "PARTITIONS", "KEYS", "STORED", "HINTS", "PEERS", "NODE ID"];
+    let heads = [
+        "ZONE",
+        "MEMBER",
+        "STAGE",
+        "PARTITIONS",
+        "KEYS",
+        "STORED",
+        "HINTS",
+        "PEERS",
+        "SUSPECTED BY",
+        "ADDRESS",
+        "NODE ID",
+    ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for member in members {
         let zone = if member.zone.is_empty() { "-".into() } else { member.zone.clone() };
@@ -96,6 +108,8 @@ fn screen(look: &Look) -> String {
                 s.connected.len().to_string(),
             ]),
         }
+        row.push(suspecting(look, member.node_id).map_or_else(|| "-".into(), |names| names.join(", ")));
+        row.push(told_address(look, member.node_id).unwrap_or_else(|| "-".into()));
         row.push(member.node_id.to_string());
         rows.push(row);
     }
@@ -103,6 +117,37 @@ fn screen(look: &Look) -> String {
     out.push_str(&progress(look));
     add(&mut out, format_args!("\n{}\n", advice(look)));
     out
+}
+
+/// What every member that answers has heard of `of`, with the member's own node id.
+fn heard_of(look: &Look, of: NodeId) -> impl Iterator<Item = (NodeId, &HeardOf)> {
+    look.statuses.iter().filter_map(move |(id, status)| {
+        let heard = status.as_ref()?.heard_of.iter().find(|heard| node_id(&heard.node_id) == Some(of))?;
+        Some((*id, heard))
+    })
+}
+
+/// Who suspects a member, by name; nothing if nobody does.
+fn suspecting(look: &Look, of: NodeId) -> Option<Vec<String>> {
+    let by: Vec<_> = heard_of(look, of).filter(|(_, heard)| heard.suspected).map(|(id, _)| id).collect();
+    (!by.is_empty()).then(|| names(look, &by))
+}
+
+/// Where a member says that it is, beside its name: itself, or as the others heard of its latest start.
+fn told_address(look: &Look, of: NodeId) -> Option<String> {
+    let own = look.statuses.get(&of).and_then(Option::as_ref).and_then(|status| status.introduction.as_ref());
+    let heard = heard_of(look, of).filter_map(|(_, heard)| heard.introduction.as_ref());
+    let latest = own.into_iter().chain(heard).max_by_key(|told| (told.process, told.version))?;
+    (!latest.addresses.is_empty()).then(|| latest.addresses.join(", "))
+}
+
+/// The members' names.
+fn names(look: &Look, ids: &[NodeId]) -> Vec<String> {
+    let name = |id: &NodeId| {
+        let named = look.record.named().iter().find(|n| n.node_id == *id);
+        named.map_or_else(|| id.to_string(), |n| n.name.clone())
+    };
+    ids.iter().map(name).collect()
 }
 
 fn hints(status: &NodeStatus) -> String {
@@ -139,13 +184,7 @@ fn progress(look: &Look) -> String {
 
 /// One line: what is missing, or that nothing is.
 fn advice(look: &Look) -> String {
-    let names = |ids: &[NodeId]| {
-        let name = |id: &NodeId| {
-            let named = look.record.named().iter().find(|n| n.node_id == *id);
-            named.map_or_else(|| id.to_string(), |n| n.name.clone())
-        };
-        ids.iter().map(name).collect::<Vec<_>>().join(", ")
-    };
+    let names = |ids: &[NodeId]| names(look, ids).join(", ");
     let hints: u64 = look.statuses.values().flatten().map(|s| s.hints).sum();
     match look.next() {
         Next::Done if hints > 0 => {
@@ -185,6 +224,8 @@ fn to_json(look: &Look) -> Json {
             "stage": status.map(|s| format!("{:?}", s.stage()).to_lowercase()),
             "partitions": status.map(|s| s.partitions_held), "keys": status.map(|s| s.keys),
             "stored_bytes": status.map(|s| s.stored_bytes), "hints": status.map(|s| s.hints),
+            "told_address": told_address(look, m.node_id),
+            "suspected_by": suspecting(look, m.node_id).unwrap_or_default(),
         })
     };
     json!({
@@ -199,7 +240,7 @@ fn to_json(look: &Look) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use dynamo_proto::v1::{Stage, Stamp, TargetProgress};
+    use dynamo_proto::v1::{Introduction, Stage, Stamp, TargetProgress};
     use dynamo_ring::{ClusterId, Member, Partitions, Quorum, plan};
 
     use super::*;
@@ -251,6 +292,26 @@ mod tests {
         look.statuses.insert(member(1).node_id, None);
         let text = screen(&look);
         assert!(text.contains("no answer") && text.contains("bring back m-1"), "{text}");
+    }
+
+    #[test]
+    fn who_is_suspected_by_whom_and_where_it_said_it_was_is_shown() {
+        let mut look = look(&settled());
+        let heard = |process, address: &str, suspected| HeardOf {
+            node_id: member(1).node_id.0.to_vec().into(),
+            introduction: Some(Introduction { process, version: 1, addresses: vec![address.to_owned()] }),
+            suspected,
+            ..HeardOf::default()
+        };
+        look.statuses.insert(member(1).node_id, None);
+        for (n, heard) in [(0, heard(3, "10.0.0.3:7070", true)), (2, heard(2, "10.0.0.2:7070", false))] {
+            look.statuses.get_mut(&member(n).node_id).unwrap().as_mut().unwrap().heard_of = vec![heard];
+        }
+        let text = screen(&look);
+        let row = text.lines().find(|line| line.contains(" m-1 ")).unwrap();
+        assert!(row.contains(" m-0 ") && row.contains("10.0.0.3:7070"), "{text}");
+        assert!(!text.contains("10.0.0.2:7070"), "of its latest start: {text}");
+        assert_eq!(to_json(&look)["members"][1]["suspected_by"], json!(["m-0"]));
     }
 
     #[test]

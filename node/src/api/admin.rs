@@ -17,7 +17,9 @@ use tonic::{Request, Response, Status};
 
 use super::inspect::Found;
 use crate::clock::Clock;
+use crate::gossip::Gossip;
 use crate::layout::{Duty, NotRetired, Refusal, Standing};
+use crate::peer::Hearsay;
 use crate::peer::wire::{self, node_id_bytes, stamp_message};
 use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary, blocking};
 use crate::transfer::{Exchange, Progress};
@@ -31,14 +33,15 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
 pub struct AdminService<C> {
     exchange: Exchange,
     progress: Progress,
+    gossip: Gossip,
     name: String,
     clock: C,
 }
 
 impl<C: Clock> AdminService<C> {
     /// The service of the node whose pod is called `name`.
-    pub const fn new(exchange: Exchange, progress: Progress, name: String, clock: C) -> Self {
-        Self { exchange, progress, name, clock }
+    pub const fn new(exchange: Exchange, progress: Progress, gossip: Gossip, name: String, clock: C) -> Self {
+        Self { exchange, progress, gossip, name, clock }
     }
 
     fn current(&self) -> Option<std::sync::Arc<Standing>> {
@@ -101,6 +104,8 @@ impl<C: Clock> Admin for AdminService<C> {
             commit: self.exchange.committer.last_commit(),
             synced: self.exchange.committer.last_synced(),
             connected: connected.map(node_id_bytes).collect(),
+            heard_of: self.gossip.heard_of(),
+            introduction: Some(self.gossip.introduction()),
         }))
     }
 

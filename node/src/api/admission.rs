@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dynamo_proto::v1::Refusal;
 use dynamo_proto::v1::refusal::Reason;
-use dynamo_proto::v1::request::Op;
-use dynamo_proto::v1::{LayoutReply, LayoutRequest, Refusal};
-use dynamo_ring::Record;
 use dynamo_ring::fence::{SenderStamp, Verdict, judge};
 
 use super::record::RecordText;
 use crate::layout::{Entered, Layouts};
-use crate::peer::{Network, Sender, ask};
+use crate::peer::{Network, Sender, fetch_layout};
 use crate::phase::{Life, Phase};
 
 /// How long fetching a layout from the one who asked may take.
@@ -44,6 +42,14 @@ impl Admission {
     pub fn greet(&self, from: &Sender) -> Result<(), Refusal> {
         // A dormant node cannot know who its members will be. It has nothing that it could give away.
         let Some(entered) = self.layouts.enter() else { return Ok(()) };
+        self.member(&entered, from)
+    }
+
+    /// Whether a member's gossip is taken. It hangs on no step either, but only members gossip.
+    pub fn gossip(&self, from: &Sender) -> Result<(), Refusal> {
+        let entered = self.layouts.enter().filter(|entered| !entered.retired);
+        let entered = entered
+            .ok_or_else(|| refusal(Reason::NotServing, "this node has no layout yet, or has retired"))?;
         self.member(&entered, from)
     }
 
@@ -104,19 +110,8 @@ impl Admission {
 
     /// Fetches and takes the layout of the one who asked.
     async fn fetch(&self, from: &Sender, within: Duration) -> Result<(), Refusal> {
-        let failed =
-            |why: String| refusal(Reason::NotServing, format!("the newer layout is not here yet: {why}"));
-        let Some(mine) = self.layouts.current() else {
-            return Err(failed("this node has none at all".to_owned()));
-        };
-        let op = Op::Layout(LayoutRequest {});
-        let asked =
-            ask::<LayoutReply>(&*self.network, from.mark.node_id, op, mine.stamp(), within.min(FETCH));
-        let reply = asked.await.map_err(|why| failed(why.to_string()))?;
-        let text = std::str::from_utf8(&reply.record).map_err(|why| failed(why.to_string()))?;
-        let record = Record::from_json(text).map_err(|why| failed(why.to_string()))?;
-        self.layouts.take(record).await.map_err(|why| failed(why.to_string()))?;
-        Ok(())
+        let fetched = fetch_layout(&*self.network, &self.layouts, from.mark.node_id, within.min(FETCH)).await;
+        fetched.map_err(|why| refusal(Reason::NotServing, format!("the newer layout is not here yet: {why}")))
     }
 
     fn with_record(&self, reason: Reason, message: String, entered: &Entered) -> Refusal {

@@ -8,8 +8,8 @@ use dynamo_proto::v1::replica_server::Replica;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
-    FetchReply, FetchRequest, Frame, HelloReply, PullBatch, PullRequest, Refusal, Request as PeerRequest,
-    StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
+    FetchReply, FetchRequest, Frame, HelloReply, HelloRequest, PullBatch, PullRequest, Refusal,
+    Request as PeerRequest, StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
 };
 use dynamo_ring::{NodeId, Partition, Position};
 use futures::Stream;
@@ -23,11 +23,12 @@ use crate::clock::Clock;
 use crate::coordinate::outlines::{self, PageOf};
 use crate::coordinate::read::Part;
 use crate::coordinate::{CoordinateError, copy};
+use crate::gossip::{Effect, Gossip, heed};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
 use crate::peer::room::Room;
 use crate::peer::wire::{self, node_id};
-use crate::peer::{Bounds, Handler, Peers, Sender, Streams, Voice, exchange};
+use crate::peer::{Bounds, Handler, Hearsay, Peers, Sender, Streams, Voice, exchange};
 use crate::reap::Participant;
 use crate::repair::rota;
 use crate::store::{
@@ -57,6 +58,8 @@ pub struct ReplicaParts {
     pub requests: Requests,
     /// The ways to the other members.
     pub peers: Peers,
+    /// What is known of them by gossip.
+    pub gossip: Gossip,
     /// What this node says of itself.
     pub voice: Arc<Voice>,
     /// Since when a hint is owed.
@@ -136,10 +139,21 @@ impl Handler for ReplicaParts {
 impl ReplicaParts {
     async fn answer(&self, from: Sender, request: PeerRequest, within: Duration) -> Result<Body, Refusal> {
         let op = match request.op.ok_or_else(|| refusal(Reason::Invalid, "no known operation"))? {
-            Op::Hello(_) => return self.hello(&from).await.map(Body::Hello),
+            Op::Hello(hello) => return self.hello(&from, hello).await.map(Body::Hello),
             Op::Layout(_) => {
                 self.admission.greet(&from)?;
                 return Ok(Body::Layout(self.layouts.reply()));
+            }
+            Op::Gossip(gossip) => {
+                self.admission.gossip(&from)?;
+                let reply = self.gossip.asked(from.mark.node_id, &gossip).map_err(invalid)?;
+                return Ok(Body::Gossip(reply));
+            }
+            Op::GossipTell(tell) => {
+                self.admission.gossip(&from)?;
+                let (reply, effects) = self.gossip.told(tell).map_err(invalid)?;
+                self.heed(&effects);
+                return Ok(Body::GossipTell(reply));
             }
             op => op,
         };
@@ -192,9 +206,11 @@ impl ReplicaParts {
     }
 
     /// What this node knows of the one who greets, which is remembered along with it.
-    async fn hello(&self, from: &Sender) -> Result<HelloReply, Refusal> {
+    async fn hello(&self, from: &Sender, hello: HelloRequest) -> Result<HelloReply, Refusal> {
         self.admission.greet(from)?;
-        self.peers.is_there(from.mark.node_id);
+        if let Some(said) = hello.introduction {
+            self.heed(&self.gossip.greeted(from.mark.node_id, said));
+        }
         let (local, node) = (self.local.clone(), from.mark.node_id);
         let known =
             blocking(move || known_of(&local, node)).await.map_err(|why: StoreError| storage(&why.into()))?;
@@ -204,7 +220,13 @@ impl ReplicaParts {
         }
         let name = self.voice.name().to_owned();
         let (known_commit, known_synced) = (known.commit, known.synced);
-        Ok(HelloReply { name, known_commit, known_synced, ..HelloReply::default() })
+        let introduction = Some(self.gossip.introduction());
+        Ok(HelloReply { name, known_commit, known_synced, introduction, ..HelloReply::default() })
+    }
+
+    /// Does what news of members ask for.
+    fn heed(&self, effects: &[Effect]) {
+        effects.iter().for_each(|effect| heed(&self.peers, effect));
     }
 
     async fn store(

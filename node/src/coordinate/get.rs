@@ -50,7 +50,8 @@ impl Coordinator {
             let (entered, partition) = self.enter(&order.key).ok_or(CoordinateError::NotServing)?;
             let quorum = entered.record.quorum();
             let r = wanted("r", order.terms.quorum, quorum.r, quorum.n)?;
-            let targets = ReadTargets::of(entered.view(), partition, self.me());
+            let suspected = |node| self.parts.network.is_suspected(node);
+            let targets = ReadTargets::of(entered.view(), partition, self.me()).doubting(suspected);
             let others = targets.others.clone();
             let (outcome, found) = match self.read_round(&entered, targets, r, &order).await {
                 Round::Answered(outcome, found) => (outcome, found),

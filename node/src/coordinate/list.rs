@@ -82,7 +82,8 @@ impl Coordinator {
     async fn list_round(&self, entered: &Entered, r: usize, order: &ListOrder) -> Round {
         let stamp = entered.stamp();
         let up = |node: NodeId| self.parts.network.is_up(node);
-        let targets = ReadTargets::of(entered.view(), order.page.partition, self.me());
+        let targets = ReadTargets::of(entered.view(), order.page.partition, self.me())
+            .doubting(|node| self.parts.network.is_suspected(node));
         let (mut read, mut effects) = Read::start(targets, self.me(), r, true, up);
         let mut pages = Vec::new();
         let mut open: FuturesUnordered<BoxFuture<'_, (NodeId, Result<Page, Missed>)>> =

@@ -69,7 +69,8 @@ impl Coordinator {
             let (entered, partition) = self.enter(&order.key).ok_or(CoordinateError::NotServing)?;
             let quorum = entered.record.quorum();
             let w = wanted("w", order.terms.quorum, quorum.w, quorum.n)?;
-            let targets = WriteTargets::of(entered.view(), partition);
+            let suspected = |node: NodeId| self.parts.network.is_suspected(node);
+            let targets = WriteTargets::of(entered.view(), partition).doubting(suspected);
             let held = entered.holds(partition);
             let Terms { forwarded, strict, until, .. } = order.terms;
             let up = |node: NodeId| self.parts.network.is_up(node);
@@ -236,7 +237,8 @@ impl Coordinator {
     ) -> Round {
         let stamp = entered.stamp();
         let partition = Position::of(&parcel.key).partition(entered.record.stable().partitions());
-        let targets = WriteTargets::of(entered.view(), partition);
+        let suspected = |node: NodeId| self.parts.network.is_suspected(node);
+        let targets = WriteTargets::of(entered.view(), partition).doubting(suspected);
         let up = |node: NodeId| self.parts.network.is_up(node);
         let (mut write, mut effects) = Write::start(targets, self.me(), own, job.w, job.strict, up);
 

@@ -93,6 +93,15 @@ impl WriteTargets {
         Self { sides: Sides { stable: true, target: target.is_some() }, holders, fallbacks }
     }
 
+    /// The same, with those who are suspected to be gone as the last of the holders, to whom the write may be forwarded,
+    /// and as the last to stand in. Nobody is left out.
+    #[must_use]
+    pub fn doubting(mut self, suspected: impl Fn(NodeId) -> bool) -> Self {
+        self.holders.sort_by_key(|holder| suspected(holder.node));
+        self.fallbacks.sort_by_key(|node| suspected(*node));
+        self
+    }
+
     /// The layouts in which `node` holds the key; none if it does not.
     pub fn sides_of(&self, node: NodeId) -> Option<Sides> {
         self.holders.iter().find(|holder| holder.node == node).map(|holder| holder.sides)
@@ -124,6 +133,15 @@ impl ReadTargets {
             .filter(|node| !holders.contains(node))
             .collect();
         Self { holders, fallbacks: list.fallbacks().map(|member| member.node_id).collect(), others }
+    }
+
+    /// The same, with those who are suspected to be gone as the last of the holders and the last to stand in. Nobody is
+    /// left out.
+    #[must_use]
+    pub fn doubting(mut self, suspected: impl Fn(NodeId) -> bool) -> Self {
+        self.holders.sort_by_key(|node| suspected(*node));
+        self.fallbacks.sort_by_key(|node| suspected(*node));
+        self
     }
 }
 

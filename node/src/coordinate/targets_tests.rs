@@ -78,6 +78,27 @@ fn reads_follow_the_switch_and_repair_the_other_layout_too() {
 }
 
 #[test]
+fn the_suspected_come_last_and_nobody_is_left_out() {
+    let record = record(5);
+    let (view, partition) = (record.view(), Partition(3));
+    let plain = WriteTargets::of(view, partition);
+    let holders: Vec<NodeId> = plain.holders.iter().map(|holder| holder.node).collect();
+    let doubted = [holders[0], plain.fallbacks[0]];
+    let suspected = |node: NodeId| doubted.contains(&node);
+    let write = plain.clone().doubting(suspected);
+    let last = |nodes: &[NodeId]| [&nodes[1..], &nodes[..1]].concat();
+    assert_eq!(write.fallbacks, last(&plain.fallbacks));
+    let outsider = plain.fallbacks[1];
+    assert_eq!(route(&write, outsider, false, false, false, |_| true), Route::Forward(last(&holders)));
+
+    let plain = ReadTargets::of(view, partition, outsider);
+    let read = plain.clone().doubting(suspected);
+    assert_eq!((read.holders, read.fallbacks), (last(&plain.holders), last(&plain.fallbacks)));
+    let mine = ReadTargets::of(view, partition, holders[1]).doubting(suspected);
+    assert_eq!(mine.holders[0], holders[1], "the own copy is asked first, whoever else is suspected");
+}
+
+#[test]
 fn lesson_a_write_is_forwarded_at_most_once() {
     let record = record(5);
     let partition = Partition(3);

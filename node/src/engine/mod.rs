@@ -30,6 +30,7 @@ use crate::api::requests::Requests;
 use crate::clock::Clock;
 use crate::coordinate::{CoordinateMetrics, Coordinator, Parts};
 use crate::entropy::Entropy;
+use crate::gossip::{Gossip, GossipMetrics, Gossiper, GossiperParts};
 use crate::hint::{Deliverer, HintMetrics};
 use crate::identity::{Alarm, SetBack};
 use crate::layout::Layouts;
@@ -37,7 +38,7 @@ use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
 use crate::peer::room::Room;
-use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice};
+use crate::peer::{Dialling, Hearsay, Network, Peers, Streams, Transport, Voice};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
@@ -60,6 +61,10 @@ pub struct Ground {
     pub identity: Identity,
     /// The last stop was clean.
     pub was_clean: bool,
+    /// How often the data directory was opened: which start of the node this is.
+    pub process: u64,
+    /// Where others can dial this node, beside the name that the layout has: host and port each.
+    pub addresses: Vec<String>,
     /// What carries the streams to other members.
     pub transport: Arc<dyn Transport>,
     /// The time of day.
@@ -90,6 +95,7 @@ pub struct Engine {
     entropy: Entropy,
     voice: Arc<Voice>,
     peers: Peers,
+    gossip: Gossip,
     gate: Gate,
     exchange: Exchange,
     participant: Participant,
@@ -109,7 +115,18 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Puts a node together and begins to dial its peers. Let them be answered from now on.
     pub fn build(ground: Ground, settings: Settings) -> Result<Self, StoreError> {
-        let Ground { name, store, committer, identity, was_clean, transport, clock, entropy } = ground;
+        let Ground {
+            name,
+            store,
+            committer,
+            identity,
+            was_clean,
+            process,
+            addresses,
+            transport,
+            clock,
+            entropy,
+        } = ground;
         let local = Local::new(Arc::clone(&store));
         let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), identity.node_id)?;
         let voice =
@@ -119,6 +136,10 @@ impl Engine {
         let keeper = tokio::spawn(keeper.run());
         let on_hello = greetings::listener(&alarm, voice.found(), committer.clone());
         let room = Room::new(settings.large_bytes);
+        let metrics = Arc::new(Metrics::default());
+        let gossip_metrics = metrics.register(GossipMetrics::register);
+        let gossip = Gossip::new(layouts.clone(), process, addresses, settings.gossip, gossip_metrics);
+        let hearsay: Arc<dyn Hearsay> = Arc::new(gossip.clone());
         let dialling = Dialling {
             voice: Arc::clone(&voice),
             transport,
@@ -126,12 +147,13 @@ impl Engine {
             bounds: settings.bounds,
             room: room.clone(),
             on_hello,
+            hearsay,
         };
         let peers = Peers::start(dialling, layouts.clone());
         let network: Arc<dyn Network> = Arc::new(peers.clone());
         let life = Life::new(layouts.clone(), committer.clone());
         let (gate, answers) = (Gate::new(settings.requests), Room::new(settings.answer_bytes));
-        let (metrics, progress) = (Arc::new(Metrics::default()), Progress::default());
+        let progress = Progress::default();
         let exchange = Exchange {
             network: Arc::clone(&network),
             local: local.clone(),
@@ -143,6 +165,7 @@ impl Engine {
             local: local.clone(),
             layouts: layouts.clone(),
             peers: peers.clone(),
+            gossip: gossip.clone(),
             gate: gate.clone(),
             room: room.clone(),
             answers: answers.clone(),
@@ -181,12 +204,13 @@ impl Engine {
             streams,
             requests,
             peers: peers.clone(),
+            gossip: gossip.clone(),
             voice: Arc::clone(&voice),
             clock: Arc::clone(&clock),
             bounds: settings.bounds,
             room: room.clone(),
         });
-        let admin = AdminService::new(exchange.clone(), progress.clone(), name, clock);
+        let admin = AdminService::new(exchange.clone(), progress.clone(), gossip.clone(), name, clock);
         Ok(Self {
             kv,
             replica,
@@ -201,6 +225,7 @@ impl Engine {
             entropy,
             voice,
             peers,
+            gossip,
             gate,
             exchange,
             participant,
@@ -254,12 +279,23 @@ impl Engine {
         let giver = Giver::new(exchange(), rebalance);
         let deliverer = Deliverer::new(exchange(), pace(), hints);
         let anti_entropy = AntiEntropy::new(exchange(), pace(), repairs, self.settings.anti_entropy_interval);
+        let gossiper = Gossiper::new(GossiperParts {
+            gossip: self.gossip.clone(),
+            peers: self.peers.clone(),
+            layouts: self.layouts.clone(),
+            voice: Arc::clone(&self.voice),
+            progress: self.progress.clone(),
+            life: self.life.clone(),
+            entropy: self.entropy.fork(),
+            interval: self.settings.gossip.interval,
+        });
         let reaper = Reaper::new(self.participant.clone(), self.settings.reap, self.entropy.clone());
         vec![
             worker::spawn(copier, stopped.clone()),
             worker::spawn(giver, stopped.clone()),
             worker::spawn(deliverer, stopped.clone()),
             worker::spawn(anti_entropy, stopped.clone()),
+            worker::spawn(gossiper, stopped.clone()),
             worker::spawn(reaper, stopped),
         ]
     }

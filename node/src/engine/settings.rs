@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::door::Door;
 use crate::coordinate::Patience;
+use crate::gossip::GossipSettings;
 use crate::limits::RequestLimits;
 use crate::peer::Bounds;
 use crate::peer::room::Room;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub anti_entropy_interval: Duration,
     /// When rounds of reaping are begun.
     pub reap: ReapSettings,
+    /// How it gossips.
+    pub gossip: GossipSettings,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             background_bytes_per_second: 0,
             anti_entropy_interval: repair::INTERVAL,
             reap: ReapSettings::default(),
+            gossip: GossipSettings::default(),
         }
     }
 }

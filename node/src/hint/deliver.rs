@@ -77,7 +77,9 @@ impl Deliverer {
         };
         let rules = Rules { stamp: standing.stamp(), leaving: leaves(&standing) };
         let network = Arc::clone(&self.exchange.network);
-        let batches = self.queue.due(self.begun.elapsed(), rules, &owed, |node| network.is_up(node));
+        let mut batches = self.queue.due(self.begun.elapsed(), rules, &owed, |node| network.is_up(node));
+        // Whoever seems to be gone holds up nobody else.
+        batches.sort_by_key(|batch| network.is_suspected(batch.target));
         if batches.is_empty() {
             return Ok(Turn::Idle(self.queue.rest(self.begun.elapsed()).min(POLL)));
         }

@@ -8,6 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::gossip::Gossip;
 use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::peer::Peers;
@@ -27,6 +28,8 @@ pub struct Gauges {
     pub layouts: Layouts,
     /// The other members.
     pub peers: Peers,
+    /// What is known of them.
+    pub gossip: Gossip,
     /// Clients' requests.
     pub gate: Gate,
     /// Large messages.
@@ -93,6 +96,9 @@ impl Gauges {
         sheet.gauge("requests_under_way", help, wide(self.gate.under_way()))?;
         sheet.gauge("peers", "Other members that are dialled", wide(self.peers.dialled()))?;
         sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
+        let (known, suspected) = self.gossip.counts();
+        sheet.gauge("gossip_members", "Other members that this node has heard of by gossip", wide(known))?;
+        sheet.gauge("gossip_suspected", "Members suspected to be gone", wide(suspected))?;
         let (messages, bytes) = self.peers.depth();
         sheet.gauge("peer_queue_messages", "Requests that wait to be sent to members", wide(messages))?;
         sheet.gauge("peer_queue_bytes", "Bytes that wait to be sent to members", wide(bytes))?;

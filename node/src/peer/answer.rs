@@ -2,8 +2,9 @@
 
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
-    FetchManyReply, FetchReply, HelloReply, LayoutReply, ListPartitionReply, MerkleChildrenReply,
-    MerkleRootsReply, ReapBarrierReply, ReapKeysReply, ReapVotes, StoreManyReply, StoreReply,
+    FetchManyReply, FetchReply, GossipReply, GossipTellReply, HelloReply, LayoutReply, ListPartitionReply,
+    MerkleChildrenReply, MerkleRootsReply, ReapBarrierReply, ReapKeysReply, ReapVotes, StoreManyReply,
+    StoreReply,
 };
 
 /// One kind of answer.
@@ -43,4 +44,6 @@ answers! {
     ReapVotes(ReapVotes),
     ReapBarrier(ReapBarrierReply),
     ReapKeys(ReapKeysReply),
+    Gossip(GossipReply),
+    GossipTell(GossipTellReply),
 }

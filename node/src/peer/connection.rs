@@ -7,10 +7,10 @@ use std::time::Duration;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
-    Envelope, Frame, HelloReply, HelloRequest, Part, PullRequest, Request, Response, envelope,
+    Envelope, Frame, HelloReply, HelloRequest, Introduction, Part, PullRequest, Request, Response, envelope,
 };
+use dynamo_ring::NodeId;
 use dynamo_ring::fence::SenderStamp;
-use dynamo_ring::{Member, NodeId};
 use futures::{StreamExt, stream};
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,7 @@ use super::outbox::{Frames, Outbox, Post};
 use super::parts::{Assembler, Came, PartError};
 use super::pending::{Pending, Unanswered};
 use super::room::Room;
-use super::transport::{ConnectError, Downward, Transport, Upward, Wire};
+use super::transport::{ConnectError, Downward, Upward, Wire};
 use super::voice::Voice;
 use super::wire;
 
@@ -56,6 +56,9 @@ pub(super) enum Broken {
     /// The peer does not greet as a peer does.
     #[error("strange greeting: {0}")]
     Strange(String),
+    /// The member has started anew, or moved, and is looked for again.
+    #[error("it has started anew or moved")]
+    Moved,
     /// The parts of an answer do not fit together.
     #[error(transparent)]
     Parts(#[from] PartError),
@@ -98,17 +101,17 @@ pub(super) struct Answers {
 }
 
 impl Connection {
-    /// Dials a member and greets it.
-    pub(super) async fn open(
-        transport: &dyn Transport,
-        member: &Member,
+    /// Greets the member `node` on a connection that may lead to it.
+    pub(super) async fn greet(
+        wire: Arc<dyn Wire>,
+        node: NodeId,
         voice: Arc<Voice>,
+        introduction: Introduction,
         bounds: Bounds,
         room: Room,
     ) -> Result<Greeted, Broken> {
-        let wire = transport.connect(&member.address).await?;
         let connection = Arc::new(Self {
-            node: member.node_id,
+            node,
             outbox: Arc::new(Outbox::new(bounds)),
             pending: Arc::default(),
             stream: AtomicU64::new(0),
@@ -116,7 +119,11 @@ impl Connection {
         });
         let mut greeting =
             connection.pending.open(OPEN).ok_or_else(|| Broken::Strange("no room".to_owned()))?;
-        let hello = HelloRequest { name: voice.name().to_owned(), address: String::new() };
+        let hello = HelloRequest {
+            name: voice.name().to_owned(),
+            introduction: Some(introduction),
+            ..HelloRequest::default()
+        };
         let until = Instant::now() + GREET;
         connection.send(greeting.id, Op::Hello(hello), None, until).map_err(|_| Broken::Ended)?;
         let upward = connection.upward(voice);
@@ -299,6 +306,8 @@ fn weight(op: &Op) -> usize {
         Op::ReapFinish(finish) => finish.encoded_len(),
         Op::ReapKeys(keys) => keys.encoded_len(),
         Op::Hello(hello) => hello.encoded_len(),
+        Op::Gossip(gossip) => gossip.encoded_len(),
+        Op::GossipTell(tell) => tell.encoded_len(),
         Op::Layout(_) | Op::ReapBarrier(_) => 0,
     };
     bytes

@@ -18,7 +18,7 @@ use super::error::PeerError;
 use super::network::PullStream;
 use super::transport::{ConnectError, Downward, Transport, Upward, Wire};
 
-/// How long a connection may take.
+/// How long a connection may take, the look-up of its name included.
 const CONNECT: Duration = Duration::from_secs(1);
 
 /// A peer whose process or network has stopped is noticed after both of these together.
@@ -50,7 +50,7 @@ impl Transport for Grpc {
                 .initial_stream_window_size(4 << 20)
                 .initial_connection_window_size(16 << 20);
             // The name is resolved here, so at each attempt: a pod that has moved is found again.
-            let channel = timeout(CONNECT * 2, endpoint.connect()).await;
+            let channel = timeout(CONNECT, endpoint.connect()).await;
             let channel = channel.map_err(|_| ConnectError::Silent)?;
             let channel = channel.map_err(|why| ConnectError::Refused(why.to_string()))?;
             let client = ReplicaClient::new(channel)

@@ -7,20 +7,27 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use dynamo_proto::v1::HelloReply;
 use dynamo_ring::{Member, NodeId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::connection::{Broken, Connection, Greeted};
+use super::dial::find;
+use super::hearsay::Hearsay;
 use super::lanes::Bounds;
 use super::room::Room;
 use super::transport::Transport;
 use super::voice::Voice;
 use crate::entropy::Entropy;
 
-/// Between two attempts, doubling.
+/// Between two attempts, doubling. An attempt whose connects hang takes a second; with the longest wait after it a name or
+/// an address that resolves anew is tried within two.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(900);
+
+/// How long an attempt may go on after the news that the member has moved or started anew. It may be the very thing that
+/// the attempt has found: a greeting is not cut short for that.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// Told what a member said when it was greeted.
 pub type OnHello = Arc<dyn Fn(NodeId, &HelloReply) + Send + Sync>;
@@ -35,6 +42,14 @@ pub(super) struct Shared {
     pub room: Room,
     pub up: Arc<watch::Sender<u64>>,
     pub on_hello: OnHello,
+    pub hearsay: Arc<dyn Hearsay>,
+}
+
+/// How often there was news of the member's place, and how often of a new start.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moves {
+    all: u64,
+    restarts: u64,
 }
 
 /// The way to one member. Dropping it closes the stream.
@@ -43,8 +58,8 @@ pub(super) struct Link {
     connection: Arc<ArcSwapOption<Connection>>,
     /// A layout record that this member sent is being looked at.
     offering: Arc<AtomicBool>,
-    /// It is known to be there: no use in waiting with the next attempt.
-    there: Arc<Notify>,
+    /// It is to be found elsewhere: no use in waiting with the next attempt.
+    moves: watch::Sender<Moves>,
     /// The first attempt has ended, one way or the other.
     tried: watch::Receiver<bool>,
     task: JoinHandle<()>,
@@ -54,17 +69,17 @@ impl Link {
     /// Begins to dial.
     pub(super) fn start(member: Member, shared: Shared) -> Self {
         let connection = Arc::new(ArcSwapOption::empty());
-        let there = Arc::new(Notify::new());
+        let (moves, moved) = watch::channel(Moves::default());
         let (try_ended, tried) = watch::channel(false);
         let dialling = Dialling {
             member: member.clone(),
             connection: Arc::clone(&connection),
-            there: Arc::clone(&there),
+            moved,
             try_ended,
             shared,
         };
         let task = tokio::spawn(dialling.keep_open());
-        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), there, tried, task }
+        Self { member, connection, offering: Arc::new(AtomicBool::new(false)), moves, tried, task }
     }
 
     /// Whether nobody knows yet if the member can be reached: the first attempt still runs.
@@ -78,11 +93,13 @@ impl Link {
         let _ = self.tried.clone().wait_for(|tried| *tried).await;
     }
 
-    /// The member has shown that it is there: dials at once.
-    pub(super) fn dial_now(&self) {
-        if self.connection.load().is_none() {
-            self.there.notify_one();
-        }
+    /// The member has moved, or started anew: whoever waits for it at the old place looks again. A stream that is open is
+    /// left alone, unless the process behind it has gone.
+    pub(super) fn redial(&self, restarted: bool) {
+        self.moves.send_modify(|moves| {
+            moves.all += 1;
+            moves.restarts += u64::from(restarted);
+        });
     }
 
     /// Whom it leads to, and where it dials.
@@ -124,40 +141,38 @@ impl Drop for Link {
 struct Dialling {
     member: Member,
     connection: Arc<ArcSwapOption<Connection>>,
-    there: Arc<Notify>,
+    moved: watch::Receiver<Moves>,
     try_ended: watch::Sender<bool>,
     shared: Shared,
 }
 
 impl Dialling {
-    async fn keep_open(self) {
-        let Self { member, shared, .. } = &self;
+    async fn keep_open(mut self) {
         let mut wait = FIRST_WAIT;
         let mut said = String::new();
         loop {
-            match Connection::open(
-                &*shared.transport,
-                member,
-                Arc::clone(&shared.voice),
-                shared.bounds,
-                shared.room.clone(),
-            )
-            .await
-            {
+            // Only what comes from here on is news to this attempt.
+            self.moved.mark_unchanged();
+            let found = tokio::select! {
+                biased;
+                found = find(&self.member, &self.shared) => found,
+                () = news(self.moved.clone()) => Err(Broken::Moved),
+            };
+            match found {
                 Ok(greeted) => {
                     self.carry(greeted).await;
                     wait = FIRST_WAIT;
                     said.clear();
                 }
-                Err(broken) => say_once(member, &broken, &mut said),
+                Err(broken) => say_once(&self.member, &broken, &mut said),
             }
             self.try_ended.send_replace(true);
             // Spread out, so that those who lost the same peer do not all come back at one moment.
-            let spread = f64::from(shared.entropy.draw::<u8>()) / 512.0;
+            let spread = f64::from(self.shared.entropy.draw::<u8>()) / 512.0;
             tokio::select! {
                 biased;
                 () = sleep(wait.mul_f64(0.5 + spread)) => wait = (wait * 2).min(LONGEST_WAIT),
-                () = self.there.notified() => wait = FIRST_WAIT,
+                Ok(()) = self.moved.changed() => wait = FIRST_WAIT,
             }
         }
     }
@@ -166,14 +181,33 @@ impl Dialling {
     async fn carry(&self, mut greeted: Greeted) {
         let Self { member, shared, .. } = self;
         tracing::info!(peer = member.name, node = %member.node_id, "peer is up");
+        if let Some(said) = greeted.hello.introduction.take() {
+            shared.hearsay.introduced(member.node_id, said);
+        }
+        // What starts anew from here on is not what has greeted.
+        let started = self.moved.borrow().restarts;
         (shared.on_hello)(member.node_id, &greeted.hello);
         self.connection.store(Some(greeted.connection));
         self.try_ended.send_replace(true);
         shared.up.send_modify(|n| *n += 1);
-        let broken = greeted.answers.run().await;
+        let mut moved = self.moved.clone();
+        let broken = tokio::select! {
+            biased;
+            broken = greeted.answers.run() => broken,
+            Ok(_) = moved.wait_for(|moves| moves.restarts > started) => Broken::Moved,
+        };
         self.connection.store(None);
         shared.up.send_modify(|n| *n += 1);
         tracing::info!(peer = member.name, node = %member.node_id, why = %broken, "peer is down");
+    }
+}
+
+/// Ends a while after there is news of where the member is. Never, if there is none.
+async fn news(mut moved: watch::Receiver<Moves>) {
+    match moved.changed().await {
+        Ok(()) => sleep(GRACE).await,
+        // Whoever tells of moves has gone, and so has this task.
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,9 @@
 //! | [`error`] | why there was no answer, and whether the request may have been carried out |
 //! | [`wire`] | ids and stamps as they travel |
 //! | [`voice`] | what this node says of itself with every frame |
-//! | [`pool`], `link`, `connection` | the caller's side: to all members, to one of them, one stream |
+//! | [`pool`], `link`, `dial`, `connection` | the caller's side: to all members, to one of them, how it is found, one stream |
+//! | [`hearsay`] | what is known of members beyond the layout: where else they may be, and who is suspected |
+//! | `fetch` | takes the layout record that another goes by |
 //! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
 //! | [`serve`], [`streams`] | the called side of one stream; which of a member's streams counts |
 //! | [`lanes`], [`outbox`] | what waits to be sent, within bounds, and in which order it goes |
@@ -16,8 +18,11 @@
 
 pub mod answer;
 mod connection;
+mod dial;
 pub mod error;
+mod fetch;
 pub mod grpc;
+pub mod hearsay;
 pub mod lanes;
 mod link;
 pub mod network;
@@ -35,6 +40,8 @@ pub mod wire;
 pub use answer::Answer;
 pub use connection::MAX_FRAME;
 pub use error::{PeerError, Refused};
+pub use fetch::fetch_layout;
+pub use hearsay::Hearsay;
 pub use lanes::Bounds;
 pub use link::OnHello;
 pub use network::{Network, PullStream, ask};
@@ -43,4 +50,4 @@ pub use serve::{Handler, exchange};
 pub use streams::Streams;
 pub use transport::{ConnectError, Downward, Transport, Upward, Wire};
 pub use voice::Voice;
-pub use wire::Sender;
+pub use wire::{Sender, WireError};

@@ -37,6 +37,12 @@ pub trait Network: Send + Sync + 'static {
 
     /// Changes whenever a member comes or goes.
     fn watch_up(&self) -> watch::Receiver<u64>;
+
+    /// Whether nothing was heard of the member for suspiciously long, though its stream may be open. Ask it after others;
+    /// never leave it out.
+    fn is_suspected(&self, _: NodeId) -> bool {
+        false
+    }
 }
 
 /// Asks one member, and takes only the answer that belongs to the question.

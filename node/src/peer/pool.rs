@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::error::{PeerError, Refused};
+use super::hearsay::Hearsay;
 use super::lanes::Bounds;
 use super::link::{Link, OnHello, Shared};
 use super::network::{Network, PullStream};
@@ -54,6 +55,8 @@ pub struct Dialling {
     pub room: Room,
     /// Told what each member says when it is greeted.
     pub on_hello: OnHello,
+    /// What is known of members beyond the layout.
+    pub hearsay: Arc<dyn Hearsay>,
 }
 
 /// The way to the other members. Cheap to clone.
@@ -71,10 +74,10 @@ impl std::fmt::Debug for Peers {
 impl Peers {
     /// Dials every member of the layout, and follows it.
     pub fn start(dialling: Dialling, layouts: Layouts) -> Self {
-        let Dialling { voice, transport, entropy, bounds, room, on_hello } = dialling;
+        let Dialling { voice, transport, entropy, bounds, room, on_hello, hearsay } = dialling;
         let (me, mut changes) = (voice.node_id(), layouts.subscribe());
         let up = Arc::new(watch::Sender::new(0));
-        let shared = Shared { voice, transport, entropy, bounds, room, up, on_hello };
+        let shared = Shared { voice, transport, entropy, bounds, room, up, on_hello, hearsay };
         let peers = Self {
             inner: Arc::new(Inner {
                 me,
@@ -101,10 +104,11 @@ impl Peers {
         links.iter().filter(|(_, link)| link.connection().is_some()).map(|(node, _)| *node).collect()
     }
 
-    /// A member has shown that it is there, by calling: it is dialled at once, however long ago it was last found away.
-    pub fn is_there(&self, node: NodeId) {
+    /// A member has another address, or has started anew, and is looked for at once. Only what is new may lead here: one
+    /// that is greeted again and again by whom it greets would never end a greeting.
+    pub fn redial(&self, node: NodeId, restarted: bool) {
         if let Some(link) = self.inner.links().get(&node) {
-            link.dial_now();
+            link.redial(restarted);
         }
     }
 
@@ -252,5 +256,9 @@ impl Network for Peers {
 
     fn watch_up(&self) -> watch::Receiver<u64> {
         self.inner.shared.up.subscribe()
+    }
+
+    fn is_suspected(&self, node: NodeId) -> bool {
+        self.inner.shared.hearsay.is_suspected(node)
     }
 }

@@ -55,7 +55,8 @@ impl Node {
         let grpc = listen(config.listen, "--listen").await?;
         let http = listen(config.http, "--http").await?;
         let (grpc_address, http_address) = (address(&grpc, config.listen), address(&http, config.http));
-        let Opened { directory, store, identity, was_clean, is_new, set_aside } = open(&config).await?;
+        let Opened { directory, store, identity, was_clean, process, is_new, set_aside } =
+            open(&config).await?;
         if let Some(aside) = set_aside {
             tracing::info!(aside = %aside.display(), "the node that was here had retired; its data is set aside");
         }
@@ -72,6 +73,8 @@ impl Node {
             committer: committer.clone(),
             identity,
             was_clean,
+            process,
+            addresses: config.addresses(grpc_address.port()),
             transport: Arc::new(Grpc),
             clock: Arc::new(SystemClock),
             entropy: Entropy::from_os(),

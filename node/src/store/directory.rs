@@ -23,6 +23,9 @@ use super::{Read, Space, Store, WriteBatch};
 use crate::entropy::Entropy;
 use crate::version::ActorId;
 
+/// How often the data was opened.
+const STARTS: MetaKey<'static> = MetaKey::Named("starts");
+
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -61,6 +64,8 @@ pub struct Opened {
     /// The last stop was clean, so that everything that was ever told to others is here. Only then may the actor id be
     /// kept, if the peers agree; else see [`new_actor`].
     pub was_clean: bool,
+    /// Which start over this data this is, from 1.
+    pub process: u64,
     /// The directory was empty: this is a new node.
     pub is_new: bool,
     /// Where the data of the node that retired here has been set aside.
@@ -70,7 +75,7 @@ pub struct Opened {
 impl DataDirectory {
     /// Locks `mount` and opens the database in it; makes one if there is none, or if its node had retired.
     ///
-    /// Consumes the mark of a clean stop, durably.
+    /// Consumes the mark of a clean stop and counts the start, durably.
     pub fn open(mount: &Path, options: FjallOptions) -> Result<Opened, OpenError> {
         let directory = Self::lock(mount)?;
         let mut set_aside = None;
@@ -152,7 +157,16 @@ impl DataDirectory {
         let identity =
             Identity::read(&store)?.ok_or_else(|| StoreError::corrupt("identity", "there is none"))?;
         let was_clean = consume_clean_mark(&store)?;
-        Ok(Opened { directory: self, store: Arc::new(store), identity, was_clean, is_new, set_aside })
+        let process = count_start(&store)?;
+        Ok(Opened {
+            directory: self,
+            store: Arc::new(store),
+            identity,
+            was_clean,
+            process,
+            is_new,
+            set_aside,
+        })
     }
 }
 
@@ -169,6 +183,15 @@ pub fn consume_clean_mark(store: &(impl Store + ?Sized)) -> Result<bool, StoreEr
     let was_clean = rows::read_number("mark of a clean stop", &row)? == stored_commit(store)?;
     write_meta(store, MetaKey::CleanStop, None)?;
     Ok(was_clean)
+}
+
+/// Which start over this data this is, from 1; noted durably. Before the commit thread starts.
+pub fn count_start(store: &(impl Store + ?Sized)) -> Result<u64, StoreError> {
+    let row = store.get(Space::Meta, &STARTS.encode())?;
+    let before = row.map(|row| rows::read_number("number of starts", &row)).transpose()?;
+    let start = before.unwrap_or(0).saturating_add(1);
+    write_meta(store, STARTS, Some(rows::number(start)))?;
+    Ok(start)
 }
 
 /// Gives the node another actor id, durably, before the commit thread starts: some dots of the old one may live on other

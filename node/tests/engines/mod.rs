@@ -15,6 +15,7 @@ use dynamo_node::clock::Clock;
 use dynamo_node::engine::{Engine, Ground, Settings};
 use dynamo_node::entropy::Entropy;
 use dynamo_node::reap::ReapSettings;
+use dynamo_node::store::directory::count_start;
 use dynamo_node::store::{
     CommitThread, Committer, Identity, Limit, Limits, MemoryStore, QueueLimits, Read, Space,
 };
@@ -123,6 +124,8 @@ impl Engines {
             committer: committer.clone(),
             identity,
             was_clean: false,
+            process: count_start(&store).unwrap(),
+            addresses: Vec::new(),
             transport: Arc::new(Dialler { net: self.net.clone(), from: i }),
             clock: Arc::new(clock.clone()),
             entropy: Entropy::seeded(u64::from(i) + 17),

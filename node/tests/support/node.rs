@@ -6,6 +6,7 @@ use std::time::Duration;
 use dynamo_node::api::admin::AdminService;
 use dynamo_node::clock::SystemClock;
 use dynamo_node::coordinate::{CoordinateMetrics, Coordinator, Parts, Patience};
+use dynamo_node::gossip::{Gossip, GossipMetrics, GossipSettings};
 use dynamo_node::hint::{Deliverer, HintMetrics};
 use dynamo_node::layout::Layouts;
 use dynamo_node::limits::{Gate, RequestLimits};
@@ -101,7 +102,12 @@ impl Running {
             patience: Patience { handoff: Duration::from_millis(500), hedge: Duration::from_millis(100) },
             metrics: CoordinateMetrics::default(),
         });
-        let admin = AdminService::new(exchange, progress, name, SystemClock);
+        let admin = {
+            let layouts = exchange.layouts.clone();
+            let gossip =
+                Gossip::new(layouts, 1, Vec::new(), GossipSettings::default(), GossipMetrics::default());
+            AdminService::new(exchange, progress, gossip, name, SystemClock)
+        };
         let gate = Gate::new(RequestLimits::default());
         let process = wire.process;
         Self {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use dynamo_node::clock::Clock;
 use dynamo_node::engine::{Engine, Ground, Settings};
-use dynamo_node::store::directory::{consume_clean_mark, write_clean_mark};
+use dynamo_node::store::directory::{consume_clean_mark, count_start, write_clean_mark};
 use dynamo_node::store::{Committer, Identity, Limits, MemoryStore, Pump, QueueLimits, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
-use crate::net::{Net, Process, Socket};
+use crate::net::{Net, Process, Socket, address};
 
 /// A wall clock that runs with the virtual time, and may be off.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Host {
     pub disk: MemoryStore,
     /// Its clock.
     pub clock: Arc<SkewedClock>,
+    /// Its processes tell others at which address they are.
+    pub tells_address: bool,
     net: Net,
     chance: Chance,
     settings: Settings,
@@ -72,7 +74,7 @@ impl Host {
     pub fn new(machine: usize, net: Net, chance: Chance, settings: Settings) -> Self {
         let clock = Arc::new(SkewedClock { begun: Instant::now(), off_ms: AtomicI64::new(0) });
         let (disk, life) = (MemoryStore::new(), 0);
-        Self { machine, disk, clock, net, chance, settings, life, running: None }
+        Self { machine, disk, clock, tells_address: true, net, chance, settings, life, running: None }
     }
 
     /// The process, if one runs.
@@ -100,6 +102,7 @@ impl Host {
         self.life += 1;
         let identity = Identity::establish(&self.disk, Identity::drawn(&self.chance.0)).map_err(words)?;
         let was_clean = consume_clean_mark(&self.disk).map_err(words)?;
+        let process = count_start(&self.disk).map_err(words)?;
         let store: Arc<dyn Store> = Arc::new(self.disk.clone());
         let (committer, pump) =
             Committer::manual(Arc::clone(&store), Limits::default(), QueueLimits::default())
@@ -112,6 +115,8 @@ impl Host {
             committer: committer.clone(),
             identity,
             was_clean,
+            process,
+            addresses: if self.tells_address { vec![address(me)] } else { Vec::new() },
             transport: Arc::new(Socket { net: self.net.clone(), me }),
             clock,
             entropy: self.chance.0.clone(),

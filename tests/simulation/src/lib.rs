@@ -13,6 +13,7 @@
 //! | [`world`] | all machines, the layout, the end |
 //! | [`nemesis`] | what goes wrong, and when |
 //! | [`clients`] | requests, and what was answered |
+//! | [`moved`] | a machine that comes back at another address |
 //! | [`set_back`] | a volume that is put back to an older copy |
 //! | [`run`] | one seed from the beginning to its verdict |
 //!
@@ -21,6 +22,7 @@
 pub mod chance;
 pub mod clients;
 pub mod host;
+pub mod moved;
 pub mod nemesis;
 pub mod net;
 mod pipe;

@@ -76,7 +76,7 @@ pub async fn heal(world: &World, log: &Log) {
     }
 }
 
-/// Starts a machine. One that finds itself unfit stays down.
+/// Starts a machine, at another address than before. One that finds itself unfit stays down.
 async fn start(host: &mut Host, log: &Log) {
     if let Err(why) = host.start().await {
         log.note(&format!("machine {} does not start: {why}", host.machine));
@@ -102,6 +102,10 @@ async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: u
                 _ => host.crash().await,
             }
             sleep(long).await;
+            if chance.one_in(3) {
+                // Nobody learns by its name where it is now.
+                world.net.name_late(machine, chance.micros(100_000, 10_000_000));
+            }
             start(&mut host, &log).await;
         }
         Fault::CutOneWay | Fault::CutBothWays | Fault::Isolate => {

@@ -11,7 +11,7 @@ use dynamo_proto::v1::PullRequest;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use crate::chance::Chance;
@@ -40,6 +40,12 @@ pub(crate) struct Way {
 struct State {
     /// Who runs, and takes calls.
     up: BTreeMap<usize, (Process, ReplicaService)>,
+    /// To which life of each machine its name leads, from when on.
+    names: BTreeMap<usize, Vec<(Instant, u64)>>,
+    /// Every message is quick.
+    calm: bool,
+    /// How much later than the next process of a machine its name follows.
+    late: BTreeMap<usize, Duration>,
     /// Machines between which nothing goes, in this direction.
     cut: BTreeSet<(usize, usize)>,
     /// Machines that stand still.
@@ -73,9 +79,30 @@ impl Net {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process takes calls from now on.
+    /// A process takes calls from now on, at an address of its own. The machine's name leads there, at once or late.
     pub fn plug(&self, process: Process, replica: ReplicaService) {
-        self.state().up.insert(process.machine, (process, replica));
+        let mut state = self.state();
+        let late = state.late.remove(&process.machine).unwrap_or_default();
+        state.names.entry(process.machine).or_default().push((Instant::now() + late, process.life));
+        state.up.insert(process.machine, (process, replica));
+    }
+
+    /// The name of the machine will follow its next process so much later.
+    pub fn name_late(&self, machine: usize, late: Duration) {
+        self.state().late.insert(machine, late);
+    }
+
+    /// Which process is to be found at an address: a machine's name leads to one of its lives, an address to one alone.
+    fn resolve(&self, address: &str) -> Option<Process> {
+        let host = address.strip_suffix(":7070")?;
+        if let Some(machine) = host.strip_prefix("cart-") {
+            let machine = machine.parse().ok()?;
+            let state = self.state();
+            let known = state.names.get(&machine)?.iter().filter(|(from, _)| *from <= Instant::now());
+            return known.map(|(_, life)| Process { machine, life: *life }).next_back();
+        }
+        let (machine, life) = host.strip_prefix("10.")?.split_once('.')?;
+        Some(Process { machine: machine.parse().ok()?, life: life.parse().ok()? })
     }
 
     /// Whatever runs on the machine is gone, and every stream with it.
@@ -114,8 +141,16 @@ impl Net {
         self.state().slow.contains(&machine)
     }
 
+    /// From now on every message is quick.
+    pub fn calm(&self) {
+        self.state().calm = true;
+    }
+
     /// How long the next message takes: mostly well below a millisecond or two, now and then far longer.
     pub(crate) fn delay(&self) -> Duration {
+        if self.state().calm {
+            return self.chance.micros(50, 1_500);
+        }
         match self.chance.0.below(200) {
             0 => self.chance.micros(100_000, 1_500_000),
             1..=4 => self.chance.micros(5_000, 120_000),
@@ -176,27 +211,33 @@ pub struct Socket {
     pub me: Process,
 }
 
-/// The machine at an address: `cart-<machine>:7070`.
-pub fn address(machine: usize) -> String {
+/// A machine's name, as the layout has it. It leads to the process that runs there, though perhaps late.
+pub fn name(machine: usize) -> String {
     format!("cart-{machine}:7070")
 }
 
-fn machine(address: &str) -> Option<usize> {
-    address.strip_prefix("cart-")?.strip_suffix(":7070")?.parse().ok()
+/// The address of a process: each start of a machine has another.
+pub fn address(of: Process) -> String {
+    format!("10.{}.{}:7070", of.machine, of.life)
 }
 
 impl Transport for Socket {
     fn connect(&self, address: &str) -> BoxFuture<'static, Result<Arc<dyn Wire>, ConnectError>> {
         let (socket, address) = (self.clone(), address.to_owned());
         async move {
-            let Some(machine) = machine(&address) else {
+            let Socket { net, me } = socket;
+            let Some(wanted) = net.resolve(&address) else {
                 return Err(ConnectError::Address { address, why: "no machine has it".to_owned() });
             };
-            let Socket { net, me } = socket;
             sleep(net.delay() * 2).await;
-            let Some((to, replica)) = net.at(machine) else {
+            let Some((to, replica)) = net.at(wanted.machine) else {
                 return Err(ConnectError::Refused(format!("nobody listens at {address}")));
             };
+            if to != wanted {
+                // Nobody has that address any more.
+                sleep(CONNECT).await;
+                return Err(ConnectError::Silent);
+            }
             let (there, back) = (Way { from: me, to }, Way { from: to, to: me });
             if !net.is_open(there) || !net.is_open(back) {
                 sleep(CONNECT).await;

@@ -18,7 +18,7 @@ use tonic::Request;
 
 use crate::chance::Chance;
 use crate::host::Host;
-use crate::net::{Net, address};
+use crate::net::{Net, name};
 
 /// The quorums of every simulated cluster.
 pub const QUORUM: Quorum = Quorum { n: 3, r: 2, w: 2 };
@@ -132,5 +132,5 @@ impl World {
 }
 
 fn member(machine: usize, node_id: NodeId) -> Member {
-    Member { name: format!("cart-{machine}"), node_id, zone: String::new(), address: address(machine) }
+    Member { name: format!("cart-{machine}"), node_id, zone: String::new(), address: name(machine) }
 }

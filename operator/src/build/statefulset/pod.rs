@@ -83,17 +83,9 @@ fn container(desired: &Desired) -> Container {
         image: Some(desired.image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         args: Some(args),
-        env: Some(vec![EnvVar {
-            name: "POD_NAME".into(),
-            value_from: Some(EnvVarSource {
-                field_ref: Some(ObjectFieldSelector {
-                    field_path: "metadata.name".into(),
-                    api_version: None,
-                }),
-                ..EnvVarSource::default()
-            }),
-            ..EnvVar::default()
-        }]),
+        // A pod that came back with another IP is found there before its name leads to it. No flag: an image that does
+        // not know it would not start.
+        env: Some(vec![field("POD_NAME", "metadata.name"), field("DYNAMO_ADVERTISE", "status.podIP")]),
         ports: Some(vec![port("grpc", GRPC_PORT), port("http", HTTP_PORT)]),
         // Opening a store after a crash may take minutes; until then nobody counts failures.
         startup_probe: Some(probe("/healthz", 2, 5, 300)),
@@ -116,6 +108,18 @@ fn container(desired: &Desired) -> Container {
             },
         ]),
         ..Container::default()
+    }
+}
+
+/// What the pod knows of itself.
+fn field(name: &str, path: &str) -> EnvVar {
+    EnvVar {
+        name: name.into(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: path.into(), api_version: None }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
     }
 }
 

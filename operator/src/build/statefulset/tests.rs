@@ -62,7 +62,9 @@ fn the_whole_object() {
                 - --data-dir=/var/lib/dynamo/data
                 - --admin-token-file=/etc/dynamo/token/token
                 - --log=json
-                env: [{name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+                env:
+                - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+                - {name: DYNAMO_ADVERTISE, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
                 ports:
                 - {name: grpc, containerPort: 7070, protocol: TCP}
                 - {name: http, containerPort: 7071, protocol: TCP}
