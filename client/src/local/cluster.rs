@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -122,9 +123,21 @@ impl LocalCluster {
 
     /// Starts one node.
     pub fn start(&mut self, ordinal: u16) -> Result<(), LocalError> {
-        let (place, token_file) = (self.place(ordinal)?, self.token_file());
-        let plan = &self.plan;
-        let node = NodeProcess::start(&plan.binary, &place, &plan.folder, &token_file, &plan.node_args)
+        let place = self.place(ordinal)?;
+        self.start_at(ordinal, &place, &[])
+    }
+
+    /// Starts one node at another address than the layout has. It tells the others where it is.
+    pub fn start_moved(&mut self, ordinal: u16, host: IpAddr) -> Result<(), LocalError> {
+        let mut place = self.place(ordinal)?;
+        place.site.host = host;
+        self.start_at(ordinal, &place, &["--advertise".into(), host.to_string()])
+    }
+
+    fn start_at(&mut self, ordinal: u16, place: &Place, more: &[String]) -> Result<(), LocalError> {
+        let (plan, token_file) = (&self.plan, self.token_file());
+        let args = [&plan.node_args, more].concat();
+        let node = NodeProcess::start(&plan.binary, place, &plan.folder, &token_file, &args)
             .map_err(io(format!("starting {} as {}", plan.binary.display(), place.name)))?;
         self.nodes.insert(ordinal, node);
         Ok(())

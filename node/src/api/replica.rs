@@ -226,7 +226,9 @@ impl ReplicaParts {
 
     /// Does what news of members ask for.
     fn heed(&self, effects: &[Effect]) {
-        effects.iter().for_each(|effect| heed(&self.peers, effect));
+        for effect in effects {
+            heed(&self.peers, effect);
+        }
     }
 
     async fn store(

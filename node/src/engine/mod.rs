@@ -28,7 +28,7 @@ use crate::api::record::RecordText;
 use crate::api::replica::{ReplicaParts, ReplicaService};
 use crate::api::requests::Requests;
 use crate::clock::Clock;
-use crate::coordinate::{CoordinateMetrics, Coordinator, Parts};
+use crate::coordinate::{CoordinateMetrics, Coordinator, Parts, Patience};
 use crate::entropy::Entropy;
 use crate::gossip::{Gossip, GossipMetrics, Gossiper, GossiperParts};
 use crate::hint::{Deliverer, HintMetrics};
@@ -38,7 +38,7 @@ use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
 use crate::peer::room::Room;
-use crate::peer::{Dialling, Hearsay, Network, Peers, Streams, Transport, Voice};
+use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
@@ -115,18 +115,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Puts a node together and begins to dial its peers. Let them be answered from now on.
     pub fn build(ground: Ground, settings: Settings) -> Result<Self, StoreError> {
-        let Ground {
-            name,
-            store,
-            committer,
-            identity,
-            was_clean,
-            process,
-            addresses,
-            transport,
-            clock,
-            entropy,
-        } = ground;
+        let Ground { name, store, committer, identity, was_clean, clock, entropy, .. } = ground;
         let local = Local::new(Arc::clone(&store));
         let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), identity.node_id)?;
         let voice =
@@ -137,17 +126,16 @@ impl Engine {
         let on_hello = greetings::listener(&alarm, voice.found(), committer.clone());
         let room = Room::new(settings.large_bytes);
         let metrics = Arc::new(Metrics::default());
-        let gossip_metrics = metrics.register(GossipMetrics::register);
-        let gossip = Gossip::new(layouts.clone(), process, addresses, settings.gossip, gossip_metrics);
-        let hearsay: Arc<dyn Hearsay> = Arc::new(gossip.clone());
+        let told = metrics.register(GossipMetrics::register);
+        let gossip = Gossip::new(layouts.clone(), ground.process, ground.addresses, settings.gossip, told);
         let dialling = Dialling {
             voice: Arc::clone(&voice),
-            transport,
+            transport: ground.transport,
             entropy: entropy.clone(),
             bounds: settings.bounds,
             room: room.clone(),
             on_hello,
-            hearsay,
+            hearsay: Arc::new(gossip.clone()),
         };
         let peers = Peers::start(dialling, layouts.clone());
         let network: Arc<dyn Network> = Arc::new(peers.clone());
@@ -172,15 +160,7 @@ impl Engine {
             life: life.clone(),
             progress: progress.clone(),
         }));
-        let coordinator = Coordinator::new(Parts {
-            layouts: layouts.clone(),
-            committer: committer.clone(),
-            local: local.clone(),
-            network: Arc::clone(&network),
-            clock: Arc::clone(&clock),
-            patience: settings.patience,
-            metrics: metrics.register(CoordinateMetrics::register),
-        });
+        let coordinator = coordinator(&exchange, &clock, settings.patience, &metrics);
         let requests = Requests {
             coordinator: coordinator.clone(),
             gate: gate.clone(),
@@ -299,6 +279,26 @@ impl Engine {
             worker::spawn(reaper, stopped),
         ]
     }
+}
+
+/// What coordinates clients' requests.
+fn coordinator(
+    exchange: &Exchange,
+    clock: &Arc<dyn Clock>,
+    patience: Patience,
+    metrics: &Metrics,
+) -> Coordinator {
+    let Exchange { network, local, committer, layouts, .. } = exchange.clone();
+    let metrics = metrics.register(CoordinateMetrics::register);
+    Coordinator::new(Parts {
+        layouts,
+        committer,
+        local,
+        network,
+        clock: Arc::clone(clock),
+        patience,
+        metrics,
+    })
 }
 
 /// This node's part in rounds of reaping.

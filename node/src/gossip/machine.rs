@@ -158,7 +158,7 @@ impl Machine {
             }
             Event::Told(delta) => self.learn(delta, now),
             Event::Greeted { from, process, version, addresses } => {
-                let news = self.table.greeted(from, process, version, addresses);
+                let news = self.table.greeted(from, process, version, &addresses);
                 self.heard(news.into_iter().collect(), now)
             }
         }

@@ -247,7 +247,7 @@ impl Table {
         node: NodeId,
         process: u64,
         version: u64,
-        addresses: Arc<[String]>,
+        addresses: &Arc<[String]>,
     ) -> Option<News> {
         let known = self.others.get_mut(&node)?;
         if process < known.process || process == 0 {
@@ -258,8 +258,8 @@ impl Table {
             *known = Known { process, ..Known::default() };
         }
         let before = known.addresses().map(|(_, addresses)| Arc::clone(addresses));
-        let put = version > 0 && known.put(version, Fact::Addresses(Arc::clone(&addresses)));
-        let changed = put && before.as_ref() != Some(&addresses);
+        let put = version > 0 && known.put(version, Fact::Addresses(Arc::clone(addresses)));
+        let changed = put && before.as_ref() != Some(addresses);
         (is_new || changed).then_some(News { node, process: is_new, addresses: changed })
     }
 }

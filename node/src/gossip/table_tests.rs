@@ -129,8 +129,8 @@ fn a_greeting_brings_addresses_before_the_gossip_does() {
     let (version, addresses) = a.own().addresses().unwrap();
     let addresses = Arc::clone(addresses);
     let news = News { node: node(1), process: true, addresses: true };
-    assert_eq!(b.greeted(node(1), 1, version, Arc::clone(&addresses)), Some(news));
-    assert_eq!(b.greeted(node(1), 1, version, Arc::clone(&addresses)), None, "said before");
+    assert_eq!(b.greeted(node(1), 1, version, &addresses), Some(news));
+    assert_eq!(b.greeted(node(1), 1, version, &addresses), None, "said before");
     let known = b.of(&node(1)).unwrap();
     assert_eq!((known.version, known.addresses()), (0, Some((version, &addresses))));
     // What is told ahead is not taken for all that stands before it, here or by others.
@@ -138,8 +138,8 @@ fn a_greeting_brings_addresses_before_the_gossip_does() {
     assert_eq!(pull(&mut c, &mut b, ROOM).len(), 0);
     pull(&mut b, &mut a, ROOM);
     assert_eq!(b.of(&node(1)), Some(a.own()));
-    assert_eq!(b.greeted(node(1), 0, 0, addresses.clone()), None, "it says nothing of itself");
-    assert_eq!(b.greeted(node(9), 1, 1, addresses), None, "no member");
+    assert_eq!(b.greeted(node(1), 0, 0, &addresses), None, "it says nothing of itself");
+    assert_eq!(b.greeted(node(9), 1, 1, &addresses), None, "no member");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn lesson_8_a_member_that_was_removed_does_not_come_back_by_old_gossip() {
     a.set_members(&[node(2)].into());
     assert_eq!(a.of(&node(3)), None, "forgotten");
     assert_eq!(a.merge(stale), [], "what others still tell of it is not taken");
-    assert_eq!(a.greeted(node(3), 9, 1, vec!["old".to_owned()].into()), None, "nor what it says itself");
+    assert_eq!(a.greeted(node(3), 9, 1, &vec!["old".to_owned()].into()), None, "nor what it says itself");
     assert!(a.digest().iter().all(|seen| seen.node != node(3)), "nor asked for");
     assert!(a.lacking(&[], ROOM).iter().all(|update| update.node != node(3)), "nor told to others");
 

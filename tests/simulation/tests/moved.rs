@@ -1,6 +1,8 @@
 //! A pod that came back with another IP is known again within two seconds of the first of its names or addresses that
 //! resolves. Counted in virtual time, in a network that is well.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a panic is the report
+
 use std::time::Duration;
 
 use dynamo_simulation::moved::{Found, known_again};

@@ -7,5 +7,6 @@ mod cart;
 mod failures;
 mod inputs;
 mod keys;
+mod moved;
 mod resize;
 mod verifier;
