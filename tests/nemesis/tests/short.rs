@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a panic is the report
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 use std::process::Command;
+
+use dynamo_checker::{History, Violation, check};
 
 /// Of the rounds, so that every build meets the same faults.
 const SEED: &str = "1";
@@ -24,8 +29,19 @@ fn what_was_promised_is_kept_by_real_processes_under_faults() {
     for kind in ["kill -9", "kill -9 of all", "SIGSTOP", "clean stop"] {
         assert!(figures.contains(&format!("{kind} ")), "{figures}");
     }
+    a_verdict_depends_on_the_history(out);
     assert!(
         figures.contains("all kinds of faults ran") || said.contains("NOT RUN ON THIS MACHINE"),
         "{said}"
     );
+}
+
+/// A verdict that could not be another would prove nothing: the same history is a loss when what stood at its end is gone.
+fn a_verdict_depends_on_the_history(out: &str) {
+    let file = File::open(Path::new(out).join(format!("seed-{SEED}.jsonl"))).unwrap();
+    let history = History::read(BufReader::new(file)).unwrap();
+    assert_eq!(check(&history), []);
+    let mut robbed = history.clone();
+    robbed.end.as_mut().unwrap().values.values_mut().for_each(std::collections::BTreeSet::clear);
+    assert!(check(&robbed).iter().any(|one| matches!(one, Violation::Lost { .. })));
 }
