@@ -42,6 +42,12 @@ impl Sides {
         Self { stable: self.stable || other.stable, target: self.target || other.target }
     }
 
+    /// Those of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { stable: self.stable && other.stable, target: self.target && other.target }
+    }
+
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = Side> {
         [Side::Stable, Side::Target].into_iter().filter(move |side| self.has(*side))
@@ -57,6 +63,16 @@ pub struct Holder {
     pub sides: Sides,
 }
 
+/// A member that may stand in for a holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fallback {
+    /// The member.
+    pub node: NodeId,
+    /// In which layouts its copy may count in a holder's place. One that T alone names lets go of its hints if T is
+    /// replaced, so what it has is no copy of S.
+    pub counts: Sides,
+}
+
 /// Whom a write is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteTargets {
@@ -65,7 +81,7 @@ pub struct WriteTargets {
     /// The holders of S in their order, then those that only T has. Each once.
     pub holders: Vec<Holder>,
     /// Who stands in for them, in order: the rest of S's preference list, then of T's. Each once, and no holder.
-    pub fallbacks: Vec<NodeId>,
+    pub fallbacks: Vec<Fallback>,
 }
 
 impl WriteTargets {
@@ -81,12 +97,13 @@ impl WriteTargets {
             .holders(partition)
             .map(|member| Holder { node: member.node_id, sides: sides_of(&member.node_id) })
             .collect();
-        let mut fallbacks: Vec<NodeId> = Vec::new();
+        let mut fallbacks: Vec<Fallback> = Vec::new();
         for layout in view.write_layouts() {
             for member in layout.preference_list(partition).fallbacks() {
                 let node = member.node_id;
-                if !view.holds(&node, partition) && !fallbacks.contains(&node) {
-                    fallbacks.push(node);
+                if !view.holds(&node, partition) && fallbacks.iter().all(|known| known.node != node) {
+                    let counts = if stable.names(&node) { Sides::BOTH } else { Sides::TARGET };
+                    fallbacks.push(Fallback { node, counts });
                 }
             }
         }
@@ -98,13 +115,19 @@ impl WriteTargets {
     #[must_use]
     pub fn doubting(mut self, suspected: impl Fn(NodeId) -> bool) -> Self {
         self.holders.sort_by_key(|holder| suspected(holder.node));
-        self.fallbacks.sort_by_key(|node| suspected(*node));
+        self.fallbacks.sort_by_key(|fallback| suspected(fallback.node));
         self
     }
 
     /// The layouts in which `node` holds the key; none if it does not.
     pub fn sides_of(&self, node: NodeId) -> Option<Sides> {
         self.holders.iter().find(|holder| holder.node == node).map(|holder| holder.sides)
+    }
+
+    /// The layouts in which a copy of `node` may count in a holder's place.
+    pub fn counts_of(&self, node: NodeId) -> Sides {
+        let known = self.fallbacks.iter().find(|fallback| fallback.node == node);
+        known.map_or(Sides::default(), |fallback| fallback.counts)
     }
 }
 

@@ -47,12 +47,29 @@ fn every_member_is_a_holder_or_a_fallback_once() {
     for record in change() {
         for partition in record.stable().partitions().iter() {
             let targets = WriteTargets::of(record.view(), partition);
-            let mut all: Vec<_> = targets.holders.iter().map(|h| h.node).chain(targets.fallbacks).collect();
+            let mut all: Vec<_> = targets
+                .holders
+                .iter()
+                .map(|h| h.node)
+                .chain(targets.fallbacks.iter().map(|f| f.node))
+                .collect();
             let count = all.len();
             all.sort_unstable();
             all.dedup();
             assert_eq!(all.len(), count);
             assert_eq!(count, record.view().write_layouts().map(|l| l.members().len()).max().unwrap());
+        }
+    }
+}
+
+#[test]
+fn who_is_named_by_the_target_alone_counts_for_the_target_alone() {
+    for record in change() {
+        for partition in record.stable().partitions().iter() {
+            for fallback in WriteTargets::of(record.view(), partition).fallbacks {
+                assert_eq!(fallback.counts.stable, record.stable().names(&fallback.node));
+                assert!(fallback.counts.target);
+            }
         }
     }
 }
@@ -83,12 +100,14 @@ fn the_suspected_come_last_and_nobody_is_left_out() {
     let (view, partition) = (record.view(), Partition(3));
     let plain = WriteTargets::of(view, partition);
     let holders: Vec<NodeId> = plain.holders.iter().map(|holder| holder.node).collect();
-    let doubted = [holders[0], plain.fallbacks[0]];
+    let doubted = [holders[0], plain.fallbacks[0].node];
     let suspected = |node: NodeId| doubted.contains(&node);
     let write = plain.clone().doubting(suspected);
     let last = |nodes: &[NodeId]| [&nodes[1..], &nodes[..1]].concat();
-    assert_eq!(write.fallbacks, last(&plain.fallbacks));
-    let outsider = plain.fallbacks[1];
+    let standing_in =
+        |targets: &WriteTargets| -> Vec<NodeId> { targets.fallbacks.iter().map(|f| f.node).collect() };
+    assert_eq!(standing_in(&write), last(&standing_in(&plain)));
+    let outsider = plain.fallbacks[1].node;
     assert_eq!(route(&write, outsider, false, false, false, |_| true), Route::Forward(last(&holders)));
 
     let plain = ReadTargets::of(view, partition, outsider);
@@ -104,7 +123,7 @@ fn lesson_a_write_is_forwarded_at_most_once() {
     let partition = Partition(3);
     let targets = WriteTargets::of(record.view(), partition);
     let holders: Vec<_> = targets.holders.iter().map(|holder| holder.node).collect();
-    let outsider = targets.fallbacks[0];
+    let outsider = targets.fallbacks[0].node;
     let from = |me, forwarded| route(&targets, me, true, forwarded, false, |_| true);
     assert_eq!(from(holders[2], false), Route::Here(Own::Holder));
     assert_eq!(from(holders[2], true), Route::Here(Own::Holder));
@@ -119,7 +138,7 @@ fn lesson_a_write_is_forwarded_at_most_once() {
 fn without_a_reachable_holder_an_outsider_stands_in_unless_strict() {
     let record = record(5);
     let targets = WriteTargets::of(record.view(), Partition(3));
-    let (first, outsider) = (targets.holders[0].node, targets.fallbacks[0]);
+    let (first, outsider) = (targets.holders[0].node, targets.fallbacks[0].node);
     let nobody = |_| false;
     assert_eq!(route(&targets, outsider, false, false, false, nobody), Route::Here(Own::StandsInFor(first)));
     assert_eq!(route(&targets, outsider, false, false, true, nobody), Route::Nowhere);

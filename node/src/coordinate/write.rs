@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - it is acknowledged only when W distinct members, in every layout that counts, have it on disk;
-//! - a stand-in counts in the place of one missing holder, for the layouts of that holder, and never in two places;
+//! - a stand-in counts in the place of one missing holder, for the layouts of that holder, and never in two places; one
+//!   that only the target names does not count for the stable layout: it lets go of its hints if the target is replaced;
 //! - whatever the answer, when the machine is [settled](Write::settled) every holder has the write, or a stand-in or the
 //!   coordinator durably owes it to the holder: nothing waits for anti-entropy alone.
 //!
@@ -11,7 +12,7 @@
 use dynamo_ring::NodeId;
 
 use super::quorum::Quorum;
-use super::targets::{Own, Sides, WriteTargets};
+use super::targets::{Fallback, Own, Sides, WriteTargets};
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,15 @@ enum Replica {
     Missing,
 }
 
+/// Who stands in for a holder.
+#[derive(Debug, Clone, Copy)]
+struct StandIn {
+    node: NodeId,
+    copy: Replica,
+    /// The layouts in which its copy may count.
+    counts: Sides,
+}
+
 /// A holder, and who replaces it.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -83,7 +93,7 @@ struct Slot {
     sides: Sides,
     copy: Replica,
     /// The last that was asked to stand in.
-    stand_in: Option<(NodeId, Replica)>,
+    stand_in: Option<StandIn>,
     /// The coordinator's own hint: `Stored` when nothing more can be done about it.
     hint: Option<Replica>,
 }
@@ -93,14 +103,14 @@ impl Slot {
     fn wants_replacement(&self) -> bool {
         let nobody = self.copy == Replica::Missing && self.stand_in.is_none();
         let failed =
-            self.copy != Replica::Stored && self.stand_in.is_some_and(|(_, copy)| copy == Replica::Missing);
+            self.copy != Replica::Stored && self.stand_in.is_some_and(|one| one.copy == Replica::Missing);
         self.hint.is_none() && (nobody || failed)
     }
 
     fn is_settled(&self) -> bool {
         self.copy == Replica::Stored
             || self.hint == Some(Replica::Stored)
-            || self.stand_in.is_some_and(|(_, copy)| copy == Replica::Stored)
+            || self.stand_in.is_some_and(|one| one.copy == Replica::Stored)
     }
 
     /// The coordinator owes it to the holder from now on; to itself it cannot owe anything.
@@ -114,7 +124,7 @@ impl Slot {
     }
 
     fn is_pending(&self) -> bool {
-        self.copy == Replica::Pending || self.stand_in.is_some_and(|(_, copy)| copy == Replica::Pending)
+        self.copy == Replica::Pending || self.stand_in.is_some_and(|one| one.copy == Replica::Pending)
     }
 }
 
@@ -125,7 +135,7 @@ pub struct Write {
     strict: bool,
     slots: Vec<Slot>,
     /// Not yet asked, the next one last.
-    fallbacks: Vec<NodeId>,
+    fallbacks: Vec<Fallback>,
     quorum: Quorum,
     /// The same without stand-ins.
     own_members: Quorum,
@@ -142,16 +152,21 @@ impl Write {
         strict: bool,
         up: impl Fn(NodeId) -> bool,
     ) -> (Self, Vec<Effect>) {
+        let counts = targets.counts_of(me);
         let mut fallbacks = targets.fallbacks;
         if matches!(own, Own::StandsInFor(_)) {
-            fallbacks.retain(|node| *node != me);
+            fallbacks.retain(|fallback| fallback.node != me);
         }
         fallbacks.reverse();
         let slot = |holder: super::targets::Holder| Slot {
             holder: holder.node,
             sides: holder.sides,
             copy: Replica::Missing,
-            stand_in: (own == Own::StandsInFor(holder.node)).then_some((me, Replica::Pending)),
+            stand_in: (own == Own::StandsInFor(holder.node)).then_some(StandIn {
+                node: me,
+                copy: Replica::Pending,
+                counts,
+            }),
             hint: None,
         };
         let mut write = Self {
@@ -209,17 +224,17 @@ impl Write {
     fn note(&mut self, node: NodeId, copy: Replica) {
         for slot in &mut self.slots {
             let in_own_place = slot.holder == node;
-            let in_its_place = slot.stand_in.is_some_and(|(stand_in, _)| stand_in == node);
             if in_own_place {
                 slot.copy = copy;
-            }
-            if in_its_place {
-                slot.stand_in = Some((node, copy));
-            }
-            if copy == Replica::Stored && (in_own_place || in_its_place) {
-                self.quorum.count(node, slot.sides);
-                if in_own_place {
+                if copy == Replica::Stored {
+                    self.quorum.count(node, slot.sides);
                     self.own_members.count(node, slot.sides);
+                }
+            }
+            if let Some(one) = slot.stand_in.as_mut().filter(|one| one.node == node) {
+                one.copy = copy;
+                if copy == Replica::Stored {
+                    self.quorum.count(node, slot.sides.and(one.counts));
                 }
             }
         }
@@ -249,9 +264,9 @@ impl Write {
     fn replace(&mut self, at: usize, up: &impl Fn(NodeId) -> bool, effects: &mut Vec<Effect>) {
         let slot = &mut self.slots[at];
         let next = if self.strict { None } else { next_healthy(&mut self.fallbacks, self.me, up) };
-        if let Some(to) = next {
-            slot.stand_in = Some((to, Replica::Pending));
-            effects.push(Effect::Send { to, hint_for: Some(slot.holder) });
+        if let Some(Fallback { node, counts }) = next {
+            slot.stand_in = Some(StandIn { node, copy: Replica::Pending, counts });
+            effects.push(Effect::Send { to: node, hint_for: Some(slot.holder) });
         } else {
             slot.hint(self.me, effects);
         }
@@ -288,10 +303,10 @@ impl Write {
 }
 
 /// The next one that can be reached; the others are passed over for good.
-fn next_healthy(fallbacks: &mut Vec<NodeId>, me: NodeId, up: &impl Fn(NodeId) -> bool) -> Option<NodeId> {
-    while let Some(node) = fallbacks.pop() {
-        if node == me || up(node) {
-            return Some(node);
+fn next_healthy(fallbacks: &mut Vec<Fallback>, me: NodeId, up: &impl Fn(NodeId) -> bool) -> Option<Fallback> {
+    while let Some(fallback) = fallbacks.pop() {
+        if fallback.node == me || up(fallback.node) {
+            return Some(fallback);
         }
     }
     None

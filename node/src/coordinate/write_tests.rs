@@ -1,23 +1,27 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::coordinate::targets::Holder;
+use crate::coordinate::targets::{Fallback, Holder};
 
 fn node(i: u8) -> NodeId {
     NodeId([i; 16])
 }
 
+fn fallback(i: u8) -> Fallback {
+    Fallback { node: node(i), counts: Sides::BOTH }
+}
+
 /// Holders 1, 2, 3; stand-ins 4, 5.
 fn settled_layout() -> WriteTargets {
     let holders = (1..=3).map(|i| Holder { node: node(i), sides: Sides::STABLE }).collect();
-    WriteTargets { sides: Sides::STABLE, holders, fallbacks: vec![node(4), node(5)] }
+    WriteTargets { sides: Sides::STABLE, holders, fallbacks: vec![fallback(4), fallback(5)] }
 }
 
 /// S holds at 1, 2, 3; T at 2, 3, 4; stand-ins 5, 6.
 fn changing_layout() -> WriteTargets {
     let sides = [Sides::STABLE, Sides::BOTH, Sides::BOTH, Sides::TARGET];
     let holders = (1..).zip(sides).map(|(i, sides)| Holder { node: node(i), sides }).collect();
-    WriteTargets { sides: Sides::BOTH, holders, fallbacks: vec![node(5), node(6)] }
+    WriteTargets { sides: Sides::BOTH, holders, fallbacks: vec![fallback(5), fallback(6)] }
 }
 
 fn all_up(_: NodeId) -> bool {
@@ -118,6 +122,45 @@ fn who_is_late_gets_a_stand_in_also_after_the_answer() {
     assert!(!write.settled());
     assert_eq!(write.on(Event::Hinted(node(3)), all_up), []);
     assert!(write.settled());
+}
+
+#[test]
+fn a_stand_in_that_only_the_target_names_is_no_copy_of_the_stable_layout() {
+    // Holder 1 coordinates; 2 and 3, of both layouts, are down. Of the stand-ins only the target names 6.
+    let newcomer = Fallback { node: node(6), counts: Sides::TARGET };
+    let up = all_up_but(&[2, 3, 5]);
+    let targets = || WriteTargets { fallbacks: vec![fallback(5), newcomer], ..changing_layout() };
+    let (mut write, effects) = start(targets(), 2, up);
+    assert_eq!(effects, [send(4), stand_in(6, 2), Effect::Hint(node(3))]);
+    for event in [Event::OwnSynced, Event::Hinted(node(3)), Event::Stored(node(4))] {
+        assert_eq!(write.on(event, up), []);
+    }
+    assert_eq!(write.on(Event::Stored(node(6)), up), [short(1)], "the stable layout has one copy: the own");
+    assert!(write.settled(), "it is kept all the same");
+
+    let up = all_up_but(&[2, 3]);
+    let (mut write, effects) = start(targets(), 2, up);
+    assert_eq!(
+        effects,
+        [send(4), stand_in(5, 2), stand_in(6, 3)],
+        "those that the stable layout names come first"
+    );
+    for event in [Event::OwnSynced, Event::Stored(node(6)), Event::Stored(node(4))] {
+        assert_eq!(write.on(event, up), []);
+    }
+    assert_eq!(write.on(Event::Stored(node(5)), up), [done(2, true)]);
+}
+
+#[test]
+fn a_coordinator_that_only_the_target_names_does_not_stand_in_for_a_copy_of_the_stable_layout() {
+    let newcomer = Fallback { node: node(6), counts: Sides::TARGET };
+    let targets = WriteTargets { fallbacks: vec![newcomer], ..changing_layout() };
+    let up = all_up_but(&[1, 2, 3, 4]);
+    let (mut write, _) = Write::start(targets, node(6), Own::StandsInFor(node(1)), 1, false, up);
+    write.on(Event::Hinted(node(2)), up);
+    write.on(Event::Hinted(node(3)), up);
+    write.on(Event::Hinted(node(4)), up);
+    assert_eq!(write.on(Event::OwnSynced, up), [short(0)]);
 }
 
 #[test]
