@@ -74,6 +74,12 @@ pub struct DynamoClusterSpec {
     /// CPU and memory of each member. A change restarts one member after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Environment of each member's process: its settings, such as `DYNAMO_MAX_VALUE_BYTES`, and where traces go
+    /// (`OTEL_EXPORTER_OTLP_ENDPOINT`). What the operator sets itself stays as it is. A change restarts one member after
+    /// another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub env: Vec<Setting>,
     /// How pods are spread over zones (`topology.kubernetes.io/zone` of their nodes).
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.spread is fixed for the life of a cluster: volumes do not change their zone"))]
@@ -186,6 +192,18 @@ pub struct Amounts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::optional_amount")]
     pub memory: Option<String>,
+}
+
+/// One variable of a member's environment.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting {
+    /// Its name. Only those that a member reads, so that nothing else of its process can be changed.
+    #[schemars(length(max = 63), regex(pattern = "^(DYNAMO|OTEL|RUST)_[A-Z0-9_]+$"))]
+    pub name: String,
+    /// Its value.
+    #[schemars(length(max = 512))]
+    pub value: String,
 }
 
 /// How pods are spread over zones.

@@ -9,7 +9,7 @@ use dynamo_ring::{NodeId, Partitions, Quorum};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use crate::api::cluster::{DeletionPolicy, DynamoCluster, Reclaim, Resources, Spread};
+use crate::api::cluster::{DeletionPolicy, DynamoCluster, Reclaim, Resources, Setting, Spread};
 use crate::names::Names;
 use crate::quantity;
 
@@ -61,6 +61,8 @@ pub struct Desired {
     pub image: String,
     /// CPU and memory of each member.
     pub resources: Option<Resources>,
+    /// Environment of each member's process.
+    pub env: Vec<Setting>,
     /// Size of each volume.
     pub volume_size: String,
     /// Class of each volume.
@@ -107,6 +109,7 @@ impl Desired {
             partitions,
             image: spec.image.clone().unwrap_or_else(|| default_image.to_owned()),
             resources: spec.resources.clone(),
+            env: spec.env.clone(),
             volume_size: checked("spec.storage.size", &spec.storage.size)
                 .map(|_| spec.storage.size.clone())?,
             volume_class: spec.storage.storage_class_name.clone(),

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::super::members;
-use crate::api::cluster::{Amounts, Resources};
+use crate::api::cluster::{Amounts, Resources, Setting};
 use crate::controller::validate::Desired;
 use crate::names::{GRPC_PORT, HTTP_PORT, ZONE_LABEL};
 
@@ -78,14 +78,20 @@ fn container(desired: &Desired) -> Container {
     if desired.rebalance_bytes_per_second > 0 {
         args.push(format!("--rebalance-max-bytes-per-second={}", desired.rebalance_bytes_per_second));
     }
+    // A pod that came back with another IP is found there before its name leads to it. No flag: an image that does not know
+    // it would not start.
+    let mut env = vec![field("POD_NAME", "metadata.name"), field("DYNAMO_ADVERTISE", "status.podIP")];
+    for Setting { name, value } in &desired.env {
+        if env.iter().all(|known| known.name != *name) {
+            env.push(EnvVar { name: name.clone(), value: Some(value.clone()), ..EnvVar::default() });
+        }
+    }
     Container {
         name: "node".into(),
         image: Some(desired.image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         args: Some(args),
-        // A pod that came back with another IP is found there before its name leads to it. No flag: an image that does
-        // not know it would not start.
-        env: Some(vec![field("POD_NAME", "metadata.name"), field("DYNAMO_ADVERTISE", "status.podIP")]),
+        env: Some(env),
         ports: Some(vec![port("grpc", GRPC_PORT), port("http", HTTP_PORT)]),
         // Opening a store after a crash may take minutes; until then nobody counts failures.
         startup_probe: Some(probe("/healthz", 2, 5, 300)),

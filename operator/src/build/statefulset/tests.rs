@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::cluster::{Amounts, Resources};
+use crate::api::cluster::{Amounts, Resources, Setting};
 use crate::build::tests::assert_object;
 use crate::testing::desired;
 
@@ -116,10 +116,11 @@ fn replicas_are_always_given() {
 }
 
 #[test]
-fn zones_resources_and_a_throttle_appear_when_asked_for() {
+fn zones_resources_settings_and_a_throttle_appear_when_asked_for() {
     let mut wanted = desired(3);
     wanted.spread_zones = true;
     wanted.rebalance_bytes_per_second = 1 << 20;
+    wanted.env = vec![Setting { name: "DYNAMO_MAX_SIBLINGS".into(), value: "32".into() }];
     wanted.resources = Some(Resources {
         requests: Amounts { cpu: Some("500m".into()), memory: None },
         limits: Amounts::default(),
@@ -136,6 +137,7 @@ fn zones_resources_and_a_throttle_appear_when_asked_for() {
     );
     let node = &pod["containers"][0];
     assert_eq!(node["resources"], json!({"requests": {"cpu": "500m"}}));
+    assert_eq!(node["env"][2], json!({"name": "DYNAMO_MAX_SIBLINGS", "value": "32"}));
     let args = node["args"].as_array().unwrap();
     assert!(args.contains(&json!("--rebalance-max-bytes-per-second=1048576")), "{args:?}");
 }
