@@ -5,10 +5,12 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use dynamo_proto::v1::kv_client::KvClient;
+use dynamo_telemetry::propagate;
 use futures::future::{Either, select};
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 use crate::client::Inner;
 use crate::error::Error;
@@ -17,10 +19,29 @@ use crate::hedge::Hedging;
 use crate::pool::LARGEST_MESSAGE;
 use crate::retry::{Decision, Moment, decide};
 use crate::router::{Intent, Known, Place, candidates};
+use crate::spans;
 use crate::statistics::Counters;
 
-/// Calls `call` on one coordinator after the other until one succeeds or `within` is over.
+/// Calls `call` on one coordinator after the other until one succeeds or `within` is over. Traces know it as `op`.
 pub(crate) async fn run<M, T, F>(
+    inner: &Inner,
+    op: &'static str,
+    intent: Intent,
+    place: Place<'_>,
+    message: M,
+    within: Duration,
+    call: impl Fn(KvClient<Channel>, Request<M>) -> F,
+) -> Result<T, Error>
+where
+    M: Clone,
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let span = spans::call(op);
+    let answer = attempts(inner, intent, place, message, within, call).instrument(span.clone()).await;
+    spans::ended(&span, answer)
+}
+
+async fn attempts<M, T, F>(
     inner: &Inner,
     intent: Intent,
     place: Place<'_>,
@@ -167,7 +188,9 @@ where
     let mut request = Request::new(message);
     // Travels with the request, so that a coordinator drops work whose client has gone on.
     request.set_timeout(patience);
-    Ok(match timeout(patience, call(client, request)).await {
+    let span = spans::attempt(address);
+    span.in_scope(|| propagate::inject(request.metadata_mut()));
+    Ok(match timeout(patience, call(client, request)).instrument(span).await {
         Ok(Ok(answer)) => {
             inner.with_health(|health| health.answered(address));
             Ok(answer.into_inner())

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dynamo_proto::v1 as proto;
 use dynamo_proto::v1::kv_client::KvClient;
+use dynamo_telemetry::propagate;
 use futures::future::join_all;
 use futures::{Stream, StreamExt, stream};
 use tokio::time::timeout_at;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use crate::attempt::{addresses, caller};
 use crate::client::{Client, Inner, found};
@@ -22,6 +24,7 @@ use crate::large;
 use crate::options::{ReadOptions, WriteOptions};
 use crate::retry::{Decision, Moment, decide};
 use crate::router::{Intent, Place};
+use crate::spans;
 use crate::statistics::Counters;
 use crate::value::{Context, Value, Written};
 
@@ -58,8 +61,10 @@ impl Client {
             (get.key.clone(), proto::BatchGetRequest { get: Some(get), ..proto::BatchGetRequest::default() })
         });
         let within = options.deadline.unwrap_or(self.0.options.deadline);
+        let answers =
+            run(&self.0, Intent::Read, requests.collect(), within).instrument(spans::call("GetMany")).await;
         let mut results = Vec::with_capacity(keys.len());
-        for (key, answer) in keys.iter().zip(run(&self.0, Intent::Read, requests.collect(), within).await) {
+        for (key, answer) in keys.iter().zip(answers) {
             let answer = match answer {
                 Err(Error::TooLarge(_)) => {
                     let message = options.request(Bytes::copy_from_slice(key.as_ref()));
@@ -92,7 +97,9 @@ impl Client {
             (key, proto::BatchPutRequest { write: Some(write), ..proto::BatchPutRequest::default() })
         };
         let within = options.deadline.unwrap_or(self.0.options.deadline);
-        let answers = run(&self.0, Intent::Write, writes.into_iter().map(request).collect(), within).await;
+        let requests = writes.into_iter().map(request).collect();
+        let answers =
+            run(&self.0, Intent::Write, requests, within).instrument(spans::call("WriteMany")).await;
         let taken = |answer: proto::PutResponse| {
             self.0.saw(answer.epoch);
             written(answer)
@@ -217,7 +224,8 @@ async fn run<I: Item>(
         }
         let streams = groups.into_iter().map(|(address, members)| {
             let items = members.into_iter().filter_map(|at| Some((at, open.get(&at)?.item.clone())));
-            one_stream(inner, address, items.collect(), deadline)
+            let span = spans::attempt(&address);
+            one_stream(inner, address, items.collect(), deadline).instrument(span)
         });
         let ended: Vec<Ended<I>> = join_all(streams.collect::<Vec<_>>()).await;
 
@@ -293,6 +301,7 @@ async fn one_stream<I: Item>(
             .map_err(|why| Failure::of(&address, &Status::invalid_argument(why.to_string())))?;
         let mut request = Request::new(stream::iter(sent));
         request.set_timeout(left);
+        propagate::inject(request.metadata_mut());
         let late = || Failure::timed_out(&address);
         let opened = timeout_at(patience(), I::call(client, request)).await.map_err(|_| late())?;
         let mut messages = opened.map_err(|status| Failure::of(&address, &status))?.into_inner();

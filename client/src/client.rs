@@ -80,7 +80,8 @@ impl Client {
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.get(request).await };
         let asked = message.clone();
-        let answer = match attempt::run(&self.0, Intent::Read, Place::Key(key), message, within, call).await {
+        let place = Place::Key(key);
+        let answer = match attempt::run(&self.0, "Get", Intent::Read, place, message, within, call).await {
             Err(Error::TooLarge(_)) => large::read(&self.0, asked, within).await?,
             answer => answer?,
         };
@@ -99,7 +100,8 @@ impl Client {
         let message = options.put(Bytes::copy_from_slice(key), value.into(), context);
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.put(request).await };
-        let answer = attempt::run(&self.0, Intent::Write, Place::Key(key), message, within, call).await?;
+        let place = Place::Key(key);
+        let answer = attempt::run(&self.0, "Put", Intent::Write, place, message, within, call).await?;
         self.0.saw(answer.epoch);
         Ok(written(answer))
     }
@@ -114,7 +116,8 @@ impl Client {
         let message = options.delete(Bytes::copy_from_slice(key), context);
         let within = options.deadline.unwrap_or(self.0.options.deadline);
         let call = |mut client: KvClient<_>, request| async move { client.delete(request).await };
-        let answer = attempt::run(&self.0, Intent::Write, Place::Key(key), message, within, call).await?;
+        let place = Place::Key(key);
+        let answer = attempt::run(&self.0, "Delete", Intent::Write, place, message, within, call).await?;
         self.0.saw(answer.epoch);
         Ok(written(as_put(answer)))
     }

@@ -26,7 +26,8 @@ pub(crate) async fn read(
     let (patience, most) = (inner.options.attempt, inner.options.largest_answer);
     let key = message.key.clone();
     let call = |client, request| in_pieces(client, request, patience, most);
-    attempt::run(inner, Intent::ReadInPieces, Place::Key(&key), message, within, call).await
+    let place = Place::Key(&key);
+    attempt::run(inner, "GetStream", Intent::ReadInPieces, place, message, within, call).await
 }
 
 async fn in_pieces(

@@ -49,6 +49,7 @@ pub mod resolve;
 pub mod retry;
 pub mod router;
 pub mod session;
+mod spans;
 pub mod statistics;
 pub mod update;
 pub mod value;

@@ -80,7 +80,7 @@ impl Client {
         let place = Place::Partition(Partition(at));
         let call = |mut client: KvClient<_>, request| async move { client.list_keys(request).await };
         let within = self.0.options.deadline;
-        let page = attempt::run(&self.0, Intent::List, place, message, within, call).await?;
+        let page = attempt::run(&self.0, "ListKeys", Intent::List, place, message, within, call).await?;
         self.0.saw(page.epoch);
         Ok(page)
     }

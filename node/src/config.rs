@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use dynamo_telemetry::export::Destination;
 
 use crate::api::door::Door;
 use crate::coordinate::Patience;
@@ -52,6 +53,14 @@ pub struct Config {
     /// How logs are written; RUST_LOG says which.
     #[arg(long, env = "DYNAMO_LOG", value_enum, default_value = "json")]
     pub log: LogFormat,
+
+    /// Where spans of requests are sent, like http://collector:4317 (OTLP over gRPC). None are made if it is not given.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Which part of the requests is traced whose clients make no traces themselves, from 0 to 1.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 0.01, value_parser = part)]
+    pub trace_ratio: f64,
 
     /// Longest value, in bytes.
     #[arg(long, env = "DYNAMO_MAX_VALUE_BYTES", default_value_t = 1 << 20,
@@ -196,6 +205,13 @@ impl Config {
         }
     }
 
+    /// Where spans go, if anywhere.
+    pub fn traces(&self) -> Option<Destination> {
+        let endpoint = self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
+        let (instance, ratio) = (self.name.clone(), self.trace_ratio);
+        Some(Destination { endpoint, service: "dynamo-node", instance, ratio })
+    }
+
     /// How the store is opened.
     pub const fn store(&self) -> FjallOptions {
         FjallOptions { cache_bytes: self.cache_bytes, reserve_bytes: self.reserve_bytes }
@@ -240,6 +256,11 @@ fn advertised(text: &str) -> Result<Advertised, String> {
         return Err(wrong("no host name"));
     }
     Ok(is(host, port))
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    if (0.0..=1.0).contains(&part) { Ok(part) } else { Err(format!("{part} is not between 0 and 1")) }
 }
 
 fn size(n: u64) -> usize {
@@ -288,9 +309,14 @@ mod tests {
 
     #[test]
     fn limits_that_cannot_work_are_refused() {
-        for bad in
-            ["--max-value-bytes=0", "--max-value-bytes=99999999", "--request-timeout-ms=0", "--listen=x"]
-        {
+        for bad in [
+            "--max-value-bytes=0",
+            "--max-value-bytes=99999999",
+            "--request-timeout-ms=0",
+            "--listen=x",
+            "--trace-ratio=1.1",
+            "--trace-ratio=nan",
+        ] {
             assert!(Config::try_parse_from(NEEDED.iter().chain([&bad])).is_err(), "{bad}");
         }
     }

@@ -21,6 +21,7 @@ pub mod planted;
 pub mod reap;
 pub mod repair;
 pub mod server;
+pub mod spans;
 pub mod store;
 pub mod transfer;
 pub mod version;

@@ -73,6 +73,12 @@ impl Gate {
         Ok(Pass { _request: request, _units: units })
     }
 
+    /// Bytes under way, each request rounded up to 1 KiB.
+    pub fn bytes(&self) -> usize {
+        let units = (self.limits.bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        units.saturating_sub(self.units.available_permits()) * UNIT
+    }
+
     /// Requests under way.
     pub fn under_way(&self) -> usize {
         self.limits.requests.max(1).saturating_sub(self.requests.available_permits())

@@ -1,11 +1,14 @@
-//! Logs: one line an event, JSON for machines or text for people, filtered by RUST_LOG.
+//! Logs: one line an event, JSON for machines or text for people, filtered by RUST_LOG. And the spans of requests, which
+//! go to a collector, if there is one.
 
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use dynamo_telemetry::TARGET;
+use dynamo_telemetry::export::Exporter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,18 +22,17 @@ pub enum LogFormat {
 /// What is logged if RUST_LOG says nothing. The storage engine tells of every file it opens.
 const USUAL: &str = "info,fjall=warn,lsm_tree=warn";
 
-/// Sends logs to standard error, in this format.
-pub fn start(format: LogFormat) {
+/// Sends logs to standard error, in this format, and spans of requests to their exporter.
+pub fn start(format: LogFormat, traces: Option<&Exporter>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
-    let registry = tracing_subscriber::registry().with(filter);
-    // Only a second call fails, and then the first one's format stays.
-    let _ = match format {
-        LogFormat::Json => {
-            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
-        }
+    let logs = match format {
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
-            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).try_init()
+            fmt::layer().with_ansi(colours).with_writer(std::io::stderr).boxed()
         }
     };
+    let logs = logs.with_filter(filter).with_filter(filter_fn(|what| what.target() != TARGET));
+    // Only a second call fails, and then the first one's format stays.
+    let _ = tracing_subscriber::registry().with(logs).with(traces.map(Exporter::layer)).try_init();
 }

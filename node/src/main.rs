@@ -6,16 +6,31 @@ use clap::Parser;
 use dynamo_node::config::Config;
 use dynamo_node::log;
 use dynamo_node::server::Node;
+use dynamo_telemetry::export::Exporter;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    log::start(config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(why) => return failed(&format!("no threads can be started ({why}); raise the process limit")),
+        Err(why) => {
+            log::start(config.log, None);
+            return failed(&format!("no threads can be started ({why}); raise the process limit"));
+        }
+    };
+    let traces = {
+        let _within = runtime.enter();
+        config.traces().map(Exporter::start).transpose()
+    };
+    log::start(config.log, traces.as_ref().ok().and_then(Option::as_ref));
+    let traces = match traces {
+        Ok(traces) => traces,
+        Err(why) => return failed(&why.to_string()),
     };
     let ended = runtime.block_on(run(config));
+    if let Some(traces) = traces {
+        traces.finish();
+    }
     // Nothing is left that would be worth waiting for: a clean stop has waited, and after a fault the disk is not asked.
     runtime.shutdown_background();
     match ended {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dynamo_client::{Client, Options, Token};
+use dynamo_telemetry::export::Destination;
 
 use crate::fail::Fail;
 
@@ -41,6 +42,9 @@ pub(crate) struct Common {
     /// Send every request through the seeds: for when the members' own addresses cannot be dialled from here.
     #[arg(long, global = true)]
     pub(crate) via_seeds: bool,
+    /// Send the spans of the request to this collector, like http://collector:4317; see docs/tracing.md.
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
     /// How to print.
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
@@ -81,6 +85,13 @@ fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 impl Common {
+    /// Where spans go, if anywhere: a person who asks for the trace of a request wants this one.
+    pub(crate) fn traces(&self) -> Option<Destination> {
+        let endpoint = self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
+        let instance = std::process::id().to_string();
+        Some(Destination { endpoint, service: "dynamoctl", instance, ratio: 1.0 })
+    }
+
     pub(crate) async fn client(&self) -> Result<Client, Fail> {
         let deadline = Duration::from_secs_f64(self.timeout);
         let options = Options { deadline, direct: !self.via_seeds, ..Options::default() };

@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value as Json, json};
 
 use crate::args::{Common, Export, List, Output};
-use crate::fail::{FAILED, Fail, Outcome, refused};
+use crate::fail::{FAILED, Fail, Outcome, printed, refused};
 use crate::text::{add, base64, readable};
 
 /// Keys that are read at a time.
@@ -22,8 +22,8 @@ pub(crate) async fn list(common: &Common, args: &List) -> Outcome {
     let mut out = std::io::stdout().lock();
     while let Some(listed) = keys.try_next().await.map_err(refused)? {
         match common.output {
-            Output::Text => writeln!(out, "{}", line(&listed))?,
-            Output::Json => writeln!(out, "{}", to_json(&listed))?,
+            Output::Text => printed(writeln!(out, "{}", line(&listed)))?,
+            Output::Json => printed(writeln!(out, "{}", to_json(&listed)))?,
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -56,7 +56,7 @@ async fn read(client: &Client, listed: &[Listed], out: &mut impl Write) -> Resul
             code: FAILED,
         })?;
         if !found.is_absent() {
-            writeln!(out, "{}", exported(key, &found))?;
+            printed(writeln!(out, "{}", exported(key, &found)))?;
         }
     }
     Ok(())

@@ -17,16 +17,44 @@ mod text;
 use std::process::ExitCode;
 
 use clap::Parser;
+use dynamo_telemetry::TARGET;
+use dynamo_telemetry::export::Exporter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Common};
 use fail::Fail;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Cli { common, command } = Cli::parse();
-    let outcome = match command {
+    let traces = match common.traces().map(Exporter::start).transpose() {
+        Ok(traces) => traces,
+        Err(why) => {
+            eprintln!("dynamoctl: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into());
+    let logs = fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    let logs = logs.with_filter(filter_fn(|what| what.target() != TARGET));
+    tracing_subscriber::registry().with(logs).with(traces.as_ref().map(Exporter::layer)).init();
+    let outcome = run(common, command).await;
+    if let Some(traces) = traces {
+        // A thread that may wait; without it the last spans are lost, and nothing else.
+        let _ = tokio::task::spawn_blocking(|| traces.finish()).await;
+    }
+    outcome.unwrap_or_else(|Fail { message, code }| {
+        if !message.is_empty() {
+            eprintln!("dynamoctl: {message}");
+        }
+        ExitCode::from(code)
+    })
+}
+
+async fn run(common: Common, command: Command) -> Result<ExitCode, Fail> {
+    match command {
         Command::Get(args) => kv::get(&common, &args).await,
         Command::Put(args) => kv::put(&common, &args).await,
         Command::Delete(args) => kv::delete(&common, &args).await,
@@ -37,9 +65,5 @@ async fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&common, &args).await,
         Command::Node(args) => node::run(&common, &args),
         Command::Dev(args) => dev::run(args).await,
-    };
-    outcome.unwrap_or_else(|Fail { message, code }| {
-        eprintln!("dynamoctl: {message}");
-        ExitCode::from(code)
-    })
+    }
 }

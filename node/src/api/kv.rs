@@ -8,11 +8,13 @@ use dynamo_proto::v1::{
     GetLayoutRequest, GetLayoutResponse, GetPiece, GetRequest, GetResponse, ListKeysRequest,
     ListKeysResponse, PutRequest, PutResponse,
 };
+use dynamo_telemetry::propagate;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use super::answers::Holding;
 use super::batch::{self, Times};
@@ -20,6 +22,7 @@ use super::record::RecordText;
 use super::requests::{Found, Requests};
 use super::{deadline, pieces};
 use crate::layout::Layouts;
+use crate::spans;
 
 /// The Kv service.
 #[derive(Debug, Clone)]
@@ -51,7 +54,9 @@ impl Kv for KvService {
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        let Found { response, held } = self.requests.get(request.into_inner(), within, false).await?;
+        let span = spans::request("Get", request.metadata());
+        let found = self.requests.get(request.into_inner(), within, false).instrument(span);
+        let Found { response, held } = found.await?;
         let mut response = Response::new(response);
         if let Some(held) = held {
             response.extensions_mut().insert(Holding::new(held));
@@ -64,18 +69,23 @@ impl Kv for KvService {
         request: Request<GetRequest>,
     ) -> Result<Response<Self::GetStreamStream>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        let found = self.requests.get_stream(request.into_inner(), within).await?;
+        let span = spans::request("GetStream", request.metadata());
+        let found = self.requests.get_stream(request.into_inner(), within).instrument(span).await?;
         Ok(Response::new(pieces::send(found, self.cap)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        Ok(Response::new(self.requests.put(request.into_inner(), within, false).await?))
+        let span = spans::request("Put", request.metadata());
+        let answer = self.requests.put(request.into_inner(), within, false).instrument(span);
+        Ok(Response::new(answer.await?))
     }
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        Ok(Response::new(self.requests.delete(request.into_inner(), within, false).await?))
+        let span = spans::request("Delete", request.metadata());
+        let answer = self.requests.delete(request.into_inner(), within, false).instrument(span);
+        Ok(Response::new(answer.await?))
     }
 
     async fn batch_get(
@@ -84,9 +94,11 @@ impl Kv for KvService {
     ) -> Result<Response<Self::BatchGetStream>, Status> {
         let (times, requests) = (self.times(request.metadata()), self.requests.clone());
         let stopping = requests.life.stopping();
+        let trace = propagate::of(request.metadata()).to_owned();
         let answers = batch::answers(request.into_inner(), stopping, move |item| {
             let (requests, within) = (requests.clone(), times.within(item.deadline_ms, Instant::now()));
-            async move { requests.get_item(item, within).await }
+            let span = spans::item("BatchGet item", &trace);
+            async move { requests.get_item(item, within).await }.instrument(span)
         });
         // The connection takes an answer when it has sent the one before.
         Ok(Response::new(answers.map(|answer| answer.map(|(answer, _held)| answer)).boxed()))
@@ -98,9 +110,11 @@ impl Kv for KvService {
     ) -> Result<Response<Self::BatchPutStream>, Status> {
         let (times, requests) = (self.times(request.metadata()), self.requests.clone());
         let stopping = requests.life.stopping();
+        let trace = propagate::of(request.metadata()).to_owned();
         let answers = batch::answers(request.into_inner(), stopping, move |item| {
             let (requests, within) = (requests.clone(), times.within(item.deadline_ms, Instant::now()));
-            async move { requests.put_item(item, within).await }
+            let span = spans::item("BatchPut item", &trace);
+            async move { requests.put_item(item, within).await }.instrument(span)
         });
         Ok(Response::new(answers))
     }
@@ -110,7 +124,9 @@ impl Kv for KvService {
         request: Request<ListKeysRequest>,
     ) -> Result<Response<ListKeysResponse>, Status> {
         let within = deadline::within(request.metadata(), self.cap);
-        Ok(Response::new(self.requests.list(request.into_inner(), within).await?))
+        let span = spans::request("ListKeys", request.metadata());
+        let answer = self.requests.list(request.into_inner(), within).instrument(span);
+        Ok(Response::new(answer.await?))
     }
 
     async fn get_layout(&self, _: Request<GetLayoutRequest>) -> Result<Response<GetLayoutResponse>, Status> {

@@ -15,6 +15,7 @@ use dynamo_ring::{NodeId, Partition, Position};
 use futures::Stream;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use super::admission::{Admission, refusal};
 use super::requests::{Failed, Requests};
@@ -31,6 +32,7 @@ use crate::peer::wire::{self, node_id};
 use crate::peer::{Bounds, Handler, Hearsay, Peers, Sender, Streams, Voice, exchange};
 use crate::reap::Participant;
 use crate::repair::rota;
+use crate::spans;
 use crate::store::{
     Committer, DataKey, Examine, Local, Mark, Merge, MergeMany, OpError, Operation, StandIn, Store,
     StoreError, SubmitError, blocking, off_thread,
@@ -323,8 +325,9 @@ impl ReplicaParts {
             SubmitError::Stopped => refusal(Reason::NotServing, why.to_string()),
             SubmitError::Fatal(_) => refusal(Reason::Storage, why.to_string()),
         })?;
+        let span = spans::commit();
         let stored = tokio::spawn(async move {
-            let stored = ticket.durable().await;
+            let stored = ticket.durable().instrument(span).await;
             drop(entered);
             stored
         });

@@ -25,6 +25,7 @@ use crate::coordinate::{
 use crate::limits::{Crowded, Gate, Pass};
 use crate::peer::room::{Held, Room};
 use crate::phase::{Life, Phase};
+use crate::spans;
 use crate::version::Context;
 
 /// What a read is taken to bring, before anybody knows how much it will be.
@@ -111,7 +112,10 @@ impl Requests {
             let GetRequest { key, r, strict, allow_partial, .. } = request;
             let terms = Terms { quorum: r, strict, forwarded, until: begun + within, pass };
             let order = ReadOrder { key: key.clone(), allow_partial, at_least, terms };
-            let response = get_response(&key, &self.coordinator.read(order).await?);
+            let answer = self.coordinator.read(order).await?;
+            spans::quorum(answer.answered, answer.sloppy, answer.epoch);
+            let response = get_response(&key, &answer);
+            self.metrics.found(Op::Get, response.siblings.len() + response.tombstones as usize);
             let bytes = response.encoded_len();
             if bytes > longest {
                 return Err(Failed::Status(errors::too_large(bytes, longest)));
@@ -136,6 +140,8 @@ impl Requests {
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
             let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
                 self.coordinator.write(order(admitted, terms)).await?;
+            spans::quorum(answered, sloppy, epoch);
+            self.metrics.found(Op::Put, versions);
             let (answered, siblings) = (count(answered), count(versions));
             Ok(PutResponse { context, answered, sloppy, epoch, siblings, witness })
         };
@@ -157,6 +163,8 @@ impl Requests {
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
             let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
                 self.coordinator.write(order(admitted, terms)).await?;
+            spans::quorum(answered, sloppy, epoch);
+            self.metrics.found(Op::Delete, versions);
             let (answered, siblings) = (count(answered), count(versions));
             Ok(DeleteResponse { context, answered, sloppy, epoch, siblings, witness })
         };
@@ -223,6 +231,7 @@ impl Requests {
             Err(Failed::Passed(why)) => errors::status(why.clone()).code(),
         };
         self.metrics.ended(op, code, forwarded, begun.elapsed());
+        spans::ended(code);
         answer
     }
 }

@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
 
 use super::copy::Copied;
 use super::drive::{Coordinator, Missed, Parcel, wanted};
@@ -19,6 +20,7 @@ use super::read::{Effect, Event, Outcome, Part, Read};
 use super::targets::ReadTargets;
 use crate::layout::Entered;
 use crate::limits::Pass;
+use crate::spans;
 use crate::version::{State, StateHash};
 
 /// How long a repair behind the answer may take, and for how many bytes it is given another second.
@@ -200,7 +202,7 @@ impl Coordinator {
         self.parts.metrics.repaired(stale.len());
         let parcel = Parcel { key, state: state.clone(), encoded };
         let this = self.clone();
-        tokio::spawn(async move {
+        let repair = async move {
             let _pass = pass;
             let stamp = entered.stamp();
             let within = REPAIR + Duration::from_secs((parcel.encoded.len() / REPAIR_BYTES) as u64);
@@ -208,7 +210,8 @@ impl Coordinator {
             // Who is not reached stays stale until the next read, or until anti-entropy finds it.
             join_all(stores).await;
             drop(entered);
-        });
+        };
+        tokio::spawn(repair.instrument(spans::behind("read repair")));
     }
 }
 

@@ -59,6 +59,15 @@ impl CoordinateMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
+        // A series that is there from the start tells "never" from "not known".
+        for kind in [Kind::Read, Kind::Write] {
+            for end in [End::Quorum, End::Sloppy, End::Short] {
+                drop(metrics.ended.get_or_create(&Ended { kind, end }));
+            }
+        }
+        for outcome in [Digest::Match, Digest::Mismatch] {
+            drop(metrics.digests.get_or_create(&Compared { outcome }));
+        }
         let Self { ended, forwarded, restarted, handed_off, hinted, hedged, digests, repaired } =
             metrics.clone();
         registry.register("quorums", "Requests coordinated here, by how their quorum came out", ended);

@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 
 use super::drive::{Coordinator, Missed, Parcel, wanted};
 use super::error::CoordinateError;
@@ -19,6 +20,7 @@ use super::write::{Effect, Event, Outcome, Write};
 use crate::layout::Entered;
 use crate::limits::Pass;
 use crate::planted::{self, Fault};
+use crate::spans;
 use crate::store::{Merge, OpError, Put, StandIn};
 use crate::version::{Context, Dot, State, WriteId};
 
@@ -134,7 +136,7 @@ impl Coordinator {
         let handoff = Instant::now() + self.parts.patience.handoff;
         let job = Job { key, w, strict, until, handoff, write_id, _pass: pass, answer: Some(answer) };
         // From here on it has happened, so it is carried on even if the client goes.
-        tokio::spawn(self.clone().carry_on(entered, own, first, job));
+        tokio::spawn(self.clone().carry_on(entered, own, first, job).instrument(spans::behind("replicate")));
         answered.await.unwrap_or(Err(CoordinateError::TooFew { answered: 0, needed: w, write: true }))
     }
 
@@ -151,7 +153,7 @@ impl Coordinator {
             }
             Ok((Parcel { key, state: written.state, encoded: written.encoded }, Some(written.dot)))
         };
-        Ok(First { applied: applied.boxed(), synced: ticket.synced().boxed() })
+        Ok(First { applied: applied.boxed(), synced: ticket.synced().instrument(spans::commit()).boxed() })
     }
 
     /// What stands is sent once more, for a write whose own version stands no longer.
@@ -170,7 +172,7 @@ impl Coordinator {
             let state = State::decode(&encoded)?;
             Ok((Parcel { key, state, encoded }, Some(dot)))
         };
-        Ok(First { applied: applied.boxed(), synced: ticket.synced().boxed() })
+        Ok(First { applied: applied.boxed(), synced: ticket.synced().instrument(spans::commit()).boxed() })
     }
 
     /// Whether this is a retry of a write whose version stands no longer.

@@ -252,6 +252,7 @@ impl Engine {
         let pace = || Pace::new(self.settings.background_bytes_per_second);
         // What comes and what goes with a change of layout share one pace.
         let rebalance = pace();
+        self.metrics.register(|registry| self.exchange.committer.metrics().register(registry));
         let hints = self.metrics.register(HintMetrics::register);
         let repairs = self.metrics.register(RepairMetrics::register);
         let exchange = || self.exchange.clone();

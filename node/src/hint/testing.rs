@@ -202,7 +202,8 @@ impl Fabric {
     async fn carry(&self, to: NodeId, op: Op, stamp: SenderStamp) -> Result<response::Result, PeerError> {
         let descents = usize::from(matches!(op, Op::MerkleChildren(_)));
         let stamp_message = Some(wire::stamp_message(stamp));
-        let mut request = Request { stamp: stamp_message, deadline_ms: 10_000, op: Some(op) };
+        let mut request =
+            Request { stamp: stamp_message, deadline_ms: 10_000, op: Some(op), ..Request::default() };
         let sent = request.encoded_len();
         if self.earlier.lock().unwrap().contains(&to) {
             match &mut request.op {

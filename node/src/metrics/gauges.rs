@@ -76,13 +76,17 @@ impl Gauges {
 
     fn layout(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         sheet.gauge("ready", "1 if this node serves", self.life.is_ready().into())?;
-        let Some(standing) = self.layouts.current() else { return Ok(()) };
-        sheet.gauge("layout_epoch", "Epoch of the layout record", standing.record.stamp().epoch)?;
-        let step = standing.record.step() as u64 + 1;
+        let standing = self.layouts.current();
+        let standing = standing.as_deref();
+        let epoch = standing.map_or(0, |standing| standing.record.stamp().epoch);
+        sheet.gauge("layout_epoch", "Epoch of the layout record; 0 without one", epoch)?;
+        let step = standing.map_or(0, |standing| standing.record.step() as u64 + 1);
         sheet.gauge("layout_step", "1 proposed, 2 frozen, 3 switched, 4 committed", step)?;
-        sheet.gauge("layout_acknowledged", "1 if the step is acknowledged", standing.acked.into())?;
-        sheet.gauge("partitions_held", "Partitions held here", wide(standing.held.len()))?;
-        let Some(moved) = self.progress.report(standing.stamp()) else { return Ok(()) };
+        let acked = standing.is_some_and(|standing| standing.acked);
+        sheet.gauge("layout_acknowledged", "1 if the step is acknowledged", acked.into())?;
+        let held = standing.map_or(0, |standing| standing.held.len());
+        sheet.gauge("partitions_held", "Partitions held here", wide(held))?;
+        let moved = standing.and_then(|standing| self.progress.report(standing.stamp())).unwrap_or_default();
         let help = "Partitions that the target gives this node";
         sheet.gauge("target_partitions_wanted", help, moved.partitions_wanted.into())?;
         let help = "Of those, how many are synced";
@@ -94,6 +98,8 @@ impl Gauges {
     fn requests(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let help = "Clients' requests under way, repairs behind them included";
         sheet.gauge("requests_under_way", help, wide(self.gate.under_way()))?;
+        let help = "Bytes of keys and values that these hold";
+        sheet.gauge("request_bytes_under_way", help, wide(self.gate.bytes()))?;
         sheet.gauge("peers", "Other members that are dialled", wide(self.peers.dialled()))?;
         sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
         let (known, suspected) = self.gossip.counts();

@@ -11,9 +11,11 @@ use dynamo_proto::v1::{
 };
 use dynamo_ring::NodeId;
 use dynamo_ring::fence::SenderStamp;
+use dynamo_telemetry::propagate;
 use futures::{StreamExt, stream};
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::error::PeerError;
 use super::lanes::{Bounds, NotTaken, Order};
@@ -25,6 +27,7 @@ use super::room::Room;
 use super::transport::{ConnectError, Downward, Upward, Wire};
 use super::voice::Voice;
 use super::wire;
+use crate::spans;
 
 /// The longest frame that is taken. Those that are sent stay below a third of it: what is larger goes in parts.
 pub const MAX_FRAME: usize = 4 << 20;
@@ -71,6 +74,8 @@ struct Outgoing {
     op: Op,
     stamp: Option<SenderStamp>,
     until: Instant,
+    /// The span that asks.
+    traceparent: String,
 }
 
 /// One stream to one member.
@@ -149,12 +154,12 @@ impl Connection {
 
     /// Asks, and waits for the answer. What is asked earlier is sent earlier, and whole: the barriers of
     /// [`reap`](crate::reap) rest on it.
-    pub(super) async fn ask(
-        &self,
-        mut op: Op,
-        stamp: SenderStamp,
-        within: Duration,
-    ) -> Result<Body, PeerError> {
+    pub(super) async fn ask(&self, op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
+        let span = spans::asks(&op, self.node);
+        self.ask_in_span(op, stamp, within).instrument(span).await
+    }
+
+    async fn ask_in_span(&self, mut op: Op, stamp: SenderStamp, within: Duration) -> Result<Body, PeerError> {
         if let Op::ReapBarrier(barrier) = &mut op {
             barrier.stream = self.stream.load(Ordering::Acquire);
         }
@@ -189,7 +194,8 @@ impl Connection {
     fn send(&self, id: u64, op: Op, stamp: Option<SenderStamp>, until: Instant) -> Result<(), PeerError> {
         let bytes = weight(&op);
         let order = if matches!(op, Op::ReapBarrier(_)) { Order::Barrier } else { Order::Any };
-        let outgoing = Outgoing { id, op, stamp, until };
+        let traceparent = propagate::outgoing().unwrap_or_default();
+        let outgoing = Outgoing { id, op, stamp, until, traceparent };
         self.outbox.push(bytes, order, outgoing).map_err(|why| match why {
             NotTaken::Full => PeerError::Overloaded(self.node),
             NotTaken::Closed => PeerError::Down(self.node),
@@ -216,7 +222,8 @@ impl Post for Outgoing {
         let left = self.until.saturating_duration_since(Instant::now()).as_millis();
         let deadline_ms = u32::try_from(left).unwrap_or(u32::MAX);
         let stamp = self.stamp.map(wire::stamp_message);
-        let request = Request { stamp, deadline_ms, op: Some(self.op) };
+        let traceparent = self.traceparent;
+        let request = Request { stamp, deadline_ms, op: Some(self.op), traceparent };
         (deadline_ms > 0).then_some(Envelope { id: self.id, body: Some(envelope::Body::Request(request)) })
     }
 

@@ -14,6 +14,7 @@ use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tonic::Status;
+use tracing::Instrument;
 
 use super::lanes::Bounds;
 use super::outbox::{Frames, Outbox, Post};
@@ -23,6 +24,7 @@ use super::streams::Streams;
 use super::voice::Voice;
 use super::wire::Sender;
 use crate::begun::Running;
+use crate::spans;
 
 /// Requests of one peer that are served at a time. More are not read from the stream: the peer's own bounds fill.
 const SERVED: usize = 1024;
@@ -246,7 +248,8 @@ struct Permits {
 /// Nothing when the caller's time is over: nobody waits for an answer, and a refusal would say that nothing was done.
 async fn serve<H: Handler>(handler: Arc<H>, from: Sender, request: Request) -> Option<Body> {
     let within = Duration::from_millis(request.deadline_ms.into());
-    timeout(within, handler.handle(from, request, within)).await.ok()
+    let span = spans::answers(&request, from.mark.node_id);
+    timeout(within, handler.handle(from, request, within)).instrument(span).await.ok()
 }
 
 async fn answer(answers: Answers, id: u64, body: Body, permits: Option<Permits>) {

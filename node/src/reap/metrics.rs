@@ -40,6 +40,10 @@ impl ReapMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
+        // A series that is there from the start tells "never" from "not known".
+        for end in [End::Reaped, End::Partly, End::NotAgreed, End::CouldNotAsk, End::Moved] {
+            drop(metrics.ended.get_or_create(&Ended { end }));
+        }
         let Self { begun, ended, reaped, waiting, oldest } = metrics.clone();
         registry.register("reap_rounds_begun", "Rounds of reaping that this node began", begun);
         registry.register("reap_rounds", "Rounds that this node began, by how they ended", ended);

@@ -9,12 +9,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
 use super::batch::{Batch, Limits};
 use super::error::{OpError, StoreError, SubmitError};
 use super::keys::MetaKey;
+use super::metrics::StoreMetrics;
 use super::op::Operation;
 use super::queue::{Queue, QueueLimits};
 use super::rows::Counters;
@@ -128,6 +130,7 @@ struct Shared {
     last_commit: AtomicU64,
     last_synced: AtomicU64,
     fatal: watch::Sender<Option<String>>,
+    metrics: StoreMetrics,
 }
 
 /// The way to the commit thread. Cheap to clone.
@@ -174,6 +177,7 @@ impl Committer {
             last_commit: last.into(),
             last_synced: last.into(),
             fatal: watch::Sender::new(None),
+            metrics: StoreMetrics::default(),
         });
         Ok((Self { shared: Arc::clone(&shared) }, Pump { store, limits, shared, written: Vec::new() }))
     }
@@ -207,6 +211,11 @@ impl Committer {
     /// Waits until something waits to be written; false once nothing will come any more. For whoever turns the [`Pump`].
     pub async fn filled(&self) -> bool {
         self.shared.queue.filled().await
+    }
+
+    /// What is timed.
+    pub fn metrics(&self) -> &StoreMetrics {
+        &self.shared.metrics
     }
 
     /// Operations and bytes that wait.
@@ -284,10 +293,12 @@ impl Pump {
         // Batches that changed nothing need no sync: all before them is on disk.
         if commit > self.shared.last_synced.load(Ordering::Acquire) {
             let skips = planted::is(Fault::SkipSync);
+            let begun = Instant::now();
             if !skips && let Err(why) = self.store.sync() {
                 let written = std::mem::take(&mut self.written);
                 return self.stop_for_good(&why, written);
             }
+            self.shared.metrics.synced(begun.elapsed());
             self.shared.last_synced.store(commit, Ordering::Release);
         }
         for mut job in self.written.drain(..) {

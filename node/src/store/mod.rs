@@ -31,6 +31,7 @@ pub mod identity;
 pub mod keys;
 pub mod local;
 pub mod memory;
+pub mod metrics;
 pub mod op;
 pub mod overlay;
 pub mod passing;

@@ -54,7 +54,7 @@ impl Pod {
     async fn new(name: String, flags: &[&str]) -> Self {
         // Silent unless asked for.
         if std::env::var_os("RUST_LOG").is_some() {
-            log::start(LogFormat::Text);
+            log::start(LogFormat::Text, None);
         }
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("token"), TOKEN).unwrap();

@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::missing_panics_doc)] // a panic is a test's report
 
+pub mod collector;
 mod load;
 pub mod ports;
 

@@ -9,4 +9,5 @@ mod inputs;
 mod keys;
 mod moved;
 mod resize;
+mod traces;
 mod verifier;
