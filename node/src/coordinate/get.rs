@@ -20,12 +20,12 @@ use super::read::{Effect, Event, Outcome, Part, Read};
 use super::targets::ReadTargets;
 use crate::layout::Entered;
 use crate::limits::Pass;
+use crate::peer::SLOWEST;
 use crate::spans;
 use crate::version::{State, StateHash};
 
-/// How long a repair behind the answer may take, and for how many bytes it is given another second.
+/// How long a repair behind the answer may take; a large state has more, by its size.
 const REPAIR: Duration = Duration::from_secs(2);
-const REPAIR_BYTES: usize = 4 << 20;
 
 /// Between two rounds of a read whose members have not seen all that it has to cover; doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -205,7 +205,7 @@ impl Coordinator {
         let repair = async move {
             let _pass = pass;
             let stamp = entered.stamp();
-            let within = REPAIR + Duration::from_secs((parcel.encoded.len() / REPAIR_BYTES) as u64);
+            let within = REPAIR + Duration::from_secs(parcel.encoded.len() as u64 / SLOWEST);
             let stores = stale.into_iter().map(|node| this.store_at(node, None, &parcel, stamp, within));
             // Who is not reached stays stale until the next read, or until anti-entropy finds it.
             join_all(stores).await;

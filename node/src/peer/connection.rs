@@ -35,6 +35,9 @@ pub const MAX_FRAME: usize = 4 << 20;
 /// How long the greeting on a new connection may take.
 const GREET: Duration = Duration::from_secs(2);
 
+/// Bytes a second that a large message is given time for beyond what a small one has.
+pub const SLOWEST: u64 = 4 << 20;
+
 /// Requests that may be open on one stream.
 const OPEN: usize = 8192;
 
@@ -165,9 +168,17 @@ impl Connection {
         }
         let node = self.node;
         let until = Instant::now() + within;
+        // Nobody knows before how much many keys have. A client does not wait for them.
+        let grows = matches!(op, Op::FetchMany(_));
         let mut waiting = self.pending.open(OPEN).ok_or(PeerError::Overloaded(self.node))?;
         self.send(waiting.id, op, Some(stamp), until)?;
-        match timeout_at(until, waiting.answer()).await {
+        let mut answer = timeout_at(until, waiting.answer()).await;
+        let coming = waiting.coming();
+        if answer.is_err() && grows && coming > 0 {
+            let more = Duration::from_secs(coming as u64 / SLOWEST + 1);
+            answer = timeout_at(until + more, waiting.answer()).await;
+        }
+        match answer {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(Unanswered::Gone)) => Err(PeerError::Lost(node)),
             Ok(Err(Unanswered::NoRoom { bytes, room })) => Err(PeerError::NoRoom { node, bytes, room }),
@@ -272,6 +283,9 @@ impl Answers {
         if !pending.is_open(id) {
             self.coming.forget(id);
             return Ok(());
+        }
+        if part.index == 0 {
+            pending.coming(id, usize::try_from(part.total).unwrap_or(usize::MAX));
         }
         match self.coming.part(id, part, |bytes| self.room.take(bytes))? {
             Came::Whole(bytes, _held) => {

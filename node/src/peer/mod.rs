@@ -38,7 +38,7 @@ pub mod voice;
 pub mod wire;
 
 pub use answer::Answer;
-pub use connection::MAX_FRAME;
+pub use connection::{MAX_FRAME, SLOWEST};
 pub use error::{PeerError, Refused};
 pub use fetch::fetch_layout;
 pub use hearsay::Hearsay;

@@ -9,8 +9,16 @@ use tokio::sync::oneshot;
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: BTreeMap<u64, oneshot::Sender<Result<Body, Unanswered>>>,
+    waiting: BTreeMap<u64, Open>,
     closed: bool,
+}
+
+/// Who waits for one answer.
+#[derive(Debug)]
+struct Open {
+    give: oneshot::Sender<Result<Body, Unanswered>>,
+    /// Bytes of the answer, once its first part has come; 0 before.
+    coming: usize,
 }
 
 /// Why a request has no answer.
@@ -53,7 +61,7 @@ impl Pending {
             return None;
         }
         if !inner.closed {
-            inner.waiting.insert(id, give);
+            inner.waiting.insert(id, Open { give, coming: 0 });
         }
         drop(inner);
         Some(Waiting { id, answer, pending: Arc::clone(self) })
@@ -70,10 +78,17 @@ impl Pending {
     }
 
     fn end(&self, id: u64, answer: Result<Body, Unanswered>) {
-        let give = self.lock().waiting.remove(&id);
-        if let Some(give) = give {
+        let open = self.lock().waiting.remove(&id);
+        if let Some(open) = open {
             // Whoever asked may have gone this moment.
-            let _ = give.send(answer);
+            let _ = open.give.send(answer);
+        }
+    }
+
+    /// An answer of so many bytes has begun to come.
+    pub(super) fn coming(&self, id: u64, bytes: usize) {
+        if let Some(open) = self.lock().waiting.get_mut(&id) {
+            open.coming = bytes;
         }
     }
 
@@ -94,6 +109,13 @@ impl Waiting {
     /// The answer, or why there is none.
     pub(super) async fn answer(&mut self) -> Result<Body, Unanswered> {
         (&mut self.answer).await.unwrap_or(Err(Unanswered::Gone))
+    }
+}
+
+impl Waiting {
+    /// Bytes of the answer, if it has begun to come in parts; 0 otherwise.
+    pub(super) fn coming(&self) -> usize {
+        self.pending.lock().waiting.get(&self.id).map_or(0, |open| open.coming)
     }
 }
 
@@ -124,6 +146,10 @@ mod tests {
         pending.no_room(c.id, 9, 8);
         assert_eq!(c.answer().await, Err(Unanswered::NoRoom { bytes: 9, room: 8 }));
         assert!(!pending.is_open(c.id));
+        let d = pending.open(2).unwrap();
+        assert_eq!(d.coming(), 0);
+        pending.coming(d.id, 70);
+        assert_eq!(d.coming(), 70);
     }
 
     #[tokio::test]

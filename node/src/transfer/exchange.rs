@@ -17,13 +17,11 @@ use super::purge::submit;
 use crate::layout::{Entered, Layouts};
 use crate::merkle::{MerkleHash, Node, Prefix};
 use crate::peer::wire::{self, node_id_bytes};
-use crate::peer::{Answer, Network, PeerError, Refused, ask};
+use crate::peer::{Answer, Network, PeerError, Refused, SLOWEST, ask};
 use crate::store::{Committer, DataKey, Local, MergeMany, OpError, PeerMark, StoreError};
 
-/// How long a peer has to answer one message.
+/// How long a peer has to answer one message; a large one has more, by its size.
 pub const WITHIN: Duration = Duration::from_secs(10);
-/// Bytes a second that a large message is given time for beyond that.
-const SLOWEST: u64 = 4 << 20;
 /// Entry bytes after which a message is full, but for one entry that is larger.
 pub const MESSAGE_BYTES: usize = 1 << 20;
 /// Positions asked for in one message.

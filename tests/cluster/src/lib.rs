@@ -115,6 +115,11 @@ impl Bench {
     /// Starts it again over its data, and waits until it answers.
     pub async fn restart(&mut self, ordinal: u16) {
         self.cluster.start(ordinal).expect("the program");
+        self.answers(ordinal).await;
+    }
+
+    /// Waits until a node answers.
+    pub async fn answers(&self, ordinal: u16) {
         let address = self.cluster.address(ordinal).expect("a port");
         let begun = Instant::now();
         while self.cluster.driver().status(&address).await.is_err() {

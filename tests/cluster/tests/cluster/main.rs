@@ -7,6 +7,7 @@ mod cart;
 mod failures;
 mod inputs;
 mod keys;
+mod large;
 mod moved;
 mod resize;
 mod traces;
