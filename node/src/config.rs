@@ -1,5 +1,7 @@
 //! The command line and environment of `dynamo-node`.
 
+mod queues;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,13 +9,13 @@ use std::time::Duration;
 use clap::Parser;
 use dynamo_telemetry::export::Destination;
 
+pub use self::queues::Queues;
 use crate::api::door::Door;
 use crate::coordinate::Patience;
 use crate::engine::Settings;
 use crate::gossip::GossipSettings;
 use crate::limits::RequestLimits;
 use crate::log::LogFormat;
-use crate::peer::Bounds;
 use crate::reap::ReapSettings;
 use crate::store;
 use crate::store::fjall::FjallOptions;
@@ -139,6 +141,10 @@ pub struct Config {
     /// Deleted or expired keys that a partition must have before a round is begun for it.
     #[arg(long, env = "DYNAMO_REAP_LEAST_KEYS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub reap_least_keys: u64,
+
+    /// Bounds of queues.
+    #[command(flatten)]
+    pub queues: Queues,
 }
 
 impl Config {
@@ -195,7 +201,8 @@ impl Config {
             requests: self.request_limits(),
             request_cap: self.request_cap(),
             patience: self.patience(),
-            bounds: Bounds::default(),
+            bounds: self.queues.bounds(),
+            share: self.queues.share(),
             large_bytes: size(self.max_large_bytes),
             answer_bytes: size(self.max_answer_bytes),
             background_bytes_per_second: self.rebalance_max_bytes_per_second,
@@ -268,56 +275,4 @@ fn size(n: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    const NEEDED: [&str; 4] = ["dynamo-node", "--name=a", "--data-dir=d", "--admin-token-file=t"];
-
-    #[test]
-    fn the_command_line_is_sound_and_the_defaults_are_the_designs() {
-        Config::command().debug_assert();
-        let config = Config::try_parse_from(NEEDED).unwrap();
-        assert_eq!(config.door(), Door::default());
-        assert_eq!(config.key_limits(), store::Limits::default());
-        assert_eq!(config.patience(), Patience::default());
-        assert_eq!(config.request_limits(), RequestLimits::default());
-        let (engine, usual) = (config.engine(), Settings::default());
-        assert_eq!((engine.large_bytes, engine.answer_bytes), (usual.large_bytes, usual.answer_bytes));
-        assert_eq!(config.request_cap(), Duration::from_secs(10));
-        assert_eq!(config.reap(), ReapSettings::default());
-        assert_eq!((config.listen.port(), config.http.port()), (7070, 7071));
-    }
-
-    #[test]
-    fn a_bare_address_is_told_with_the_port_that_is_listened_on() {
-        let told = |given: &str| {
-            let config = Config::try_parse_from(NEEDED.iter().copied().chain([given])).unwrap();
-            config.addresses(7070)
-        };
-        assert_eq!(told("--advertise=10.0.0.1"), ["10.0.0.1:7070"]);
-        assert_eq!(told("--advertise=fd00::1"), ["[fd00::1]:7070"]);
-        assert_eq!(told("--advertise=[fd00::1]:9"), ["[fd00::1]:9"]);
-        assert_eq!(told("--advertise=a.b:9,10.0.0.1:8,c"), ["a.b:9", "10.0.0.1:8", "c:7070"]);
-        assert_eq!(told("--log=json"), [""; 0]);
-        for bad in ["0.0.0.0", "", "a:b", "a b", "http://a", ":7070"] {
-            let given = format!("--advertise={bad}");
-            assert!(Config::try_parse_from(NEEDED.iter().copied().chain([&*given])).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn limits_that_cannot_work_are_refused() {
-        for bad in [
-            "--max-value-bytes=0",
-            "--max-value-bytes=99999999",
-            "--request-timeout-ms=0",
-            "--listen=x",
-            "--trace-ratio=1.1",
-            "--trace-ratio=nan",
-        ] {
-            assert!(Config::try_parse_from(NEEDED.iter().chain([&bad])).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

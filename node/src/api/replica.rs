@@ -27,9 +27,8 @@ use crate::coordinate::{CoordinateError, copy};
 use crate::gossip::{Effect, Gossip, heed};
 use crate::identity::known_of;
 use crate::layout::{Entered, Layouts};
-use crate::peer::room::Room;
 use crate::peer::wire::{self, node_id};
-use crate::peer::{Bounds, Handler, Hearsay, Peers, Sender, Streams, Voice, exchange};
+use crate::peer::{Handler, Hearsay, Peers, Sender, Streams, Voice, Within, exchange};
 use crate::reap::Participant;
 use crate::repair::rota;
 use crate::spans;
@@ -66,10 +65,8 @@ pub struct ReplicaParts {
     pub voice: Arc<Voice>,
     /// Since when a hint is owed.
     pub clock: Arc<dyn Clock>,
-    /// Bounds of what waits to be answered.
-    pub bounds: Bounds,
-    /// Room for large messages.
-    pub room: Room,
+    /// What bounds the service of each stream.
+    pub within: Within,
 }
 
 /// The Replica service. Cheap to clone.
@@ -99,8 +96,7 @@ impl ReplicaService {
             Arc::clone(&parts.voice),
             requests,
             parts.streams.clone(),
-            parts.bounds,
-            parts.room.clone(),
+            parts.within.clone(),
         )
     }
 

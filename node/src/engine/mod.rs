@@ -38,7 +38,7 @@ use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
 use crate::peer::room::Room;
-use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice};
+use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice, Within};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
@@ -187,8 +187,7 @@ impl Engine {
             gossip: gossip.clone(),
             voice: Arc::clone(&voice),
             clock: Arc::clone(&clock),
-            bounds: settings.bounds,
-            room: room.clone(),
+            within: Within { bounds: settings.bounds, share: settings.share, room },
         });
         let admin = AdminService::new(exchange.clone(), progress.clone(), gossip.clone(), name, clock);
         Ok(Self {

@@ -6,8 +6,8 @@ use crate::api::door::Door;
 use crate::coordinate::Patience;
 use crate::gossip::GossipSettings;
 use crate::limits::RequestLimits;
-use crate::peer::Bounds;
 use crate::peer::room::Room;
+use crate::peer::{Bounds, ShareLimits};
 use crate::reap::ReapSettings;
 use crate::repair;
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Bounds of what waits on the stream to each member.
     pub bounds: Bounds,
+    /// What each member may have in service here.
+    pub share: ShareLimits,
     /// Bytes of large messages of members that are held at a time.
     pub large_bytes: usize,
     /// Bytes of answers that are on their way to clients at a time.
@@ -46,6 +48,7 @@ impl Default for Settings {
             request_cap: Duration::from_secs(10),
             patience: Patience::default(),
             bounds: Bounds::default(),
+            share: ShareLimits::default(),
             large_bytes: Room::BYTES,
             answer_bytes: Room::BYTES,
             background_bytes_per_second: 0,

@@ -11,7 +11,7 @@
 //! | [`hearsay`] | what is known of members beyond the layout: where else they may be, and who is suspected |
 //! | `fetch` | takes the layout record that another goes by |
 //! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
-//! | [`serve`], [`streams`] | the called side of one stream; which of a member's streams counts |
+//! | [`serve`], [`share`], [`streams`] | the called side of one stream; what a member may have in service; which of its streams counts |
 //! | [`lanes`], [`outbox`] | what waits to be sent, within bounds, and in which order it goes |
 //! | [`parts`], [`room`] | large messages in parts; the memory that they may take |
 //! | `pending` | whose answers are waited for |
@@ -32,6 +32,7 @@ mod pending;
 pub mod pool;
 pub mod room;
 pub mod serve;
+pub mod share;
 pub mod streams;
 pub mod transport;
 pub mod voice;
@@ -46,7 +47,8 @@ pub use lanes::Bounds;
 pub use link::OnHello;
 pub use network::{Network, PullStream, ask};
 pub use pool::{Dialling, Peers};
-pub use serve::{Handler, exchange};
+pub use serve::{Handler, Within, exchange};
+pub use share::ShareLimits;
 pub use streams::Streams;
 pub use transport::{ConnectError, Downward, Transport, Upward, Wire};
 pub use voice::Voice;

@@ -11,8 +11,7 @@ use dynamo_ring::NodeId;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 use tracing::Instrument;
 
@@ -20,24 +19,28 @@ use super::lanes::Bounds;
 use super::outbox::{Frames, Outbox, Post};
 use super::parts::{Assembler, Came, WHOLE};
 use super::room::{Held, Room};
+use super::share::{Answering, Permits, Share, ShareLimits};
 use super::streams::Streams;
 use super::voice::Voice;
 use super::wire::Sender;
 use crate::begun::Running;
 use crate::spans;
 
-/// Requests of one peer that are served at a time. More are not read from the stream: the peer's own bounds fill.
-const SERVED: usize = 1024;
-/// Of these, how many may be clients' requests that the peer forwards. They wait for other peers themselves, so they
-/// are refused beyond this rather than left to fill the stream: two nodes that forward to each other would stand still.
-const FORWARDED: usize = 512;
-/// KiB of requests of one peer that are served at a time.
-const SERVED_KIB: u32 = 96 << 10;
-
 /// Who answers the requests of peers.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. `within` is what is left of the caller's time.
     fn handle(&self, from: Sender, request: Request, within: Duration) -> impl Future<Output = Body> + Send;
+}
+
+/// What bounds the service of one stream.
+#[derive(Debug, Clone)]
+pub struct Within {
+    /// Of answers that wait to be sent.
+    pub bounds: Bounds,
+    /// Of requests in service.
+    pub share: ShareLimits,
+    /// For large messages, of all streams together.
+    pub room: Room,
 }
 
 /// Serves one stream. It ends when the caller ends it, or goes.
@@ -46,11 +49,11 @@ pub fn exchange<H: Handler>(
     voice: Arc<Voice>,
     requests: impl Stream<Item = Result<Frame, Status>> + Send + 'static,
     streams: Streams,
-    bounds: Bounds,
-    room: Room,
+    within: Within,
 ) -> BoxStream<'static, Result<Frame, Status>> {
+    let Within { bounds, share, room } = within;
     let outbox = Arc::new(Outbox::new(bounds));
-    let answers = Answers { outbox: Arc::clone(&outbox), room };
+    let answers = Answers { outbox: Arc::clone(&outbox), share: Arc::new(Share::new(share)), room };
     let reader = tokio::spawn(read(handler, requests, streams, answers));
     let frames = stream::unfold((Frames::new(outbox, ()), voice), |(mut frames, voice)| async move {
         let envelopes = frames.next().await?;
@@ -92,10 +95,14 @@ impl Post for Envelope {
     }
 }
 
+/// How long a peer that reads no answers may hold up the reading of its own requests, for a refusal.
+const REFUSING: Duration = Duration::from_secs(1);
+
 /// The way of answers to the one who asked.
 #[derive(Clone)]
 struct Answers {
     outbox: Arc<Outbox<Envelope>>,
+    share: Arc<Share>,
     /// For large requests that come, and large answers that wait.
     room: Room,
 }
@@ -118,7 +125,6 @@ async fn read<H: Handler>(
     tokio::pin!(requests);
     let closing = Closing(answers);
     let Closing(answers) = &closing;
-    let bounds = Served::new();
     let greeted = Greeted { streams, name: Arc::default() };
     let mut coming = Assembler::default();
     while let Some(Ok(frame)) = requests.next().await {
@@ -133,7 +139,8 @@ async fn read<H: Handler>(
                             Err(why) => return fault(&from, &why),
                         },
                         Ok(Came::NoRoom(bytes)) => {
-                            tokio::spawn(answer(answers.clone(), id, no_room(bytes, &answers.room), None));
+                            // Waited for: a peer that reads no answers has no more of its requests read.
+                            answers.send(id, no_room(bytes, &answers.room), None, refusing()).await;
                             continue;
                         }
                         Ok(Came::More | Came::Nobody) => continue,
@@ -142,16 +149,20 @@ async fn read<H: Handler>(
                 }
                 Some(envelope::Body::Response(_)) | None => continue,
             };
-            let Some((permits, refused)) = bounds.admit(&request, held).await else { return };
+            let admitted = answers.share.admit(&request, held);
             let Some(taken) = greeted.take(&from, &request) else {
                 tracing::debug!(node = %from.mark.node_id, "nothing more is taken from a stream that does not count");
                 return;
             };
+            let permits = match admitted {
+                Ok(permits) => permits,
+                Err(refused) => {
+                    answers.send(id, refused, None, refusing()).await;
+                    continue;
+                }
+            };
             let answers = answers.clone();
-            if let Some(refused) = refused {
-                tokio::spawn(answer(answers, id, refused, Some(permits)));
-                continue;
-            }
+            let until = Instant::now() + Duration::from_millis(request.deadline_ms.into());
             let serving = serve(Arc::clone(&handler), from, request);
             let greeted = greeted.clone();
             tokio::spawn(async move {
@@ -159,47 +170,20 @@ async fn read<H: Handler>(
                 // What it changes has been handed to the store; the answer may wait for room.
                 drop(taken);
                 if let Some(body) = body {
-                    answer(answers, id, greeted.name(&from, body), Some(permits)).await;
+                    answers.send(id, greeted.name(&from, body), Some(permits), until).await;
                 }
             });
         }
     }
 }
 
+fn refusing() -> Instant {
+    Instant::now() + REFUSING
+}
+
 /// Only a fault of one of the two programs leads here. The stream ends, and a new one starts afresh.
 fn fault(from: &Sender, why: &dyn std::fmt::Display) {
     tracing::warn!(node = %from.mark.node_id, %why, "a peer's stream makes no sense and is ended");
-}
-
-/// The bounds of what is served of one stream.
-struct Served {
-    slots: Arc<Semaphore>,
-    kib: Arc<Semaphore>,
-    forwarded: Arc<Semaphore>,
-}
-
-impl Served {
-    fn new() -> Self {
-        let count = |n: usize| Arc::new(Semaphore::new(n));
-        Self { slots: count(SERVED), kib: count(SERVED_KIB as usize), forwarded: count(FORWARDED) }
-    }
-
-    /// Waits until the request may be served; with a refusal if it may not. One that came in parts has its room already.
-    async fn admit(&self, request: &Request, held: Option<Held>) -> Option<(Permits, Option<Body>)> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let kib = if held.is_some() { 0 } else { request.encoded_len() >> 10 };
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(SERVED_KIB);
-        let bytes = Arc::clone(&self.kib).acquire_many_owned(kib).await.ok()?;
-        let forward = match &request.op {
-            Some(Op::ForwardGet(_) | Op::ForwardPut(_) | Op::ForwardDelete(_)) => {
-                Some(Arc::clone(&self.forwarded).try_acquire_owned())
-            }
-            _ => None,
-        };
-        let refused = matches!(forward, Some(Err(_))).then(overloaded);
-        let forward = forward.and_then(Result::ok);
-        Some((Permits { _slot: slot, _bytes: bytes, _held: held, _forward: forward }, refused))
-    }
 }
 
 /// Whose stream this is, once it has been greeted, and as which of theirs.
@@ -237,14 +221,6 @@ impl Greeted {
     }
 }
 
-/// What a request holds of its stream's bounds until its answer waits to be sent.
-struct Permits {
-    _slot: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
-    _held: Option<Held>,
-    _forward: Option<OwnedSemaphorePermit>,
-}
-
 /// Nothing when the caller's time is over: nobody waits for an answer, and a refusal would say that nothing was done.
 async fn serve<H: Handler>(handler: Arc<H>, from: Sender, request: Request) -> Option<Body> {
     let within = Duration::from_millis(request.deadline_ms.into());
@@ -252,22 +228,49 @@ async fn serve<H: Handler>(handler: Arc<H>, from: Sender, request: Request) -> O
     timeout(within, handler.handle(from, request, within)).instrument(span).await.ok()
 }
 
-async fn answer(answers: Answers, id: u64, body: Body, permits: Option<Permits>) {
-    let response = Response { result: Some(body) };
-    let bytes = response.encoded_len();
-    // Large answers that wait are bounded together. Only reads have any, so a refusal is true: nothing was done.
-    let (held, response, bytes) = match (bytes > WHOLE).then(|| answers.room.take(bytes)) {
-        Some(None) => {
-            let refused = Response { result: Some(no_room(bytes, &answers.room)) };
-            let bytes = refused.encoded_len();
-            (None, refused, bytes)
-        }
-        held => (held.flatten(), response, bytes),
-    };
-    let envelope = Envelope { id, body: Some(envelope::Body::Response(response)) };
-    // A closed stream has nobody to answer to.
-    let _ = answers.outbox.push_when_room(bytes, envelope).await;
-    drop((held, permits));
+/// What is read may be read again, so a refusal in the place of the answer is true: nothing was done.
+const fn is_read(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Fetch(_)
+            | Body::FetchMany(_)
+            | Body::ForwardGet(_)
+            | Body::Layout(_)
+            | Body::ListPartition(_)
+            | Body::MerkleRoots(_)
+            | Body::MerkleChildren(_)
+    )
+}
+
+impl Answers {
+    /// Sends an answer as soon as there is room for it, or not at all once nobody waits for it any more.
+    async fn send(&self, id: u64, body: Body, permits: Option<Permits>, until: Instant) {
+        let is_read = is_read(&body);
+        let response = Response { result: Some(body) };
+        let bytes = response.encoded_len();
+        // What waits for room in the box is bounded by itself: the caller may read nothing.
+        let waiting = if is_read { self.wait(bytes) } else { Ok(None) };
+        let (waiting, response, bytes) = match waiting {
+            Ok(waiting) => (waiting, response, bytes),
+            Err(refused) => {
+                let refused = Response { result: Some(refused) };
+                let bytes = refused.encoded_len();
+                (None, refused, bytes)
+            }
+        };
+        let envelope = Envelope { id, body: Some(envelope::Body::Response(response)) };
+        // A closed stream has nobody to answer to, and whose time is over has gone on.
+        let _ = timeout_at(until, self.outbox.push_when_room(bytes, envelope)).await;
+        drop((waiting, permits));
+    }
+
+    /// Leave for an answer of so many bytes to wait: out of the peer's share, and, if it is large, out of the room that
+    /// all peers have together.
+    fn wait(&self, bytes: usize) -> Result<Option<(Answering, Option<Held>)>, Body> {
+        let share = self.share.answer(bytes)?;
+        let held = (bytes > WHOLE).then(|| self.room.take(bytes).ok_or_else(|| no_room(bytes, &self.room)));
+        Ok(Some((share, held.transpose()?)))
+    }
 }
 
 fn no_room(bytes: usize, room: &Room) -> Body {
@@ -277,10 +280,6 @@ fn no_room(bytes: usize, room: &Room) -> Body {
          try again, or another member"
     );
     refused(refusal::Reason::Overloaded, message)
-}
-
-fn overloaded() -> Body {
-    refused(refusal::Reason::Overloaded, "too many forwarded requests; try another member, or later")
 }
 
 /// A refusal without a record.
@@ -293,57 +292,5 @@ pub fn refused(reason: refusal::Reason, message: impl Into<String>) -> Body {
 }
 
 #[cfg(test)]
-mod tests {
-    use dynamo_proto::v1::{HelloReply, HelloRequest, ReapBarrierRequest, StoreRequest};
-    use futures::FutureExt;
-
-    use super::*;
-    use crate::store::PeerMark;
-    use crate::version::ActorId;
-
-    fn from(n: u8) -> Sender {
-        let mark = PeerMark { node_id: NodeId([n; 16]), actor: ActorId(1), commit: 0, synced: 0 };
-        Sender { cluster_id: None, mark }
-    }
-
-    fn request(op: Op) -> Request {
-        Request { op: Some(op), ..Request::default() }
-    }
-
-    fn stream_of(body: &Body) -> u64 {
-        let Body::Hello(hello) = body else { panic!("{body:?}") };
-        hello.stream
-    }
-
-    #[tokio::test]
-    async fn a_barrier_waits_for_what_was_read_before_it_and_for_no_other_barrier() {
-        let (hello, store) =
-            (request(Op::Hello(HelloRequest::default())), request(Op::Store(StoreRequest::default())));
-        let barrier = request(Op::ReapBarrier(ReapBarrierRequest::default()));
-        let greeted = Greeted { streams: Streams::default(), name: Arc::default() };
-        assert!(greeted.take(&from(1), &store).is_none(), "it has not greeted");
-        assert!(greeted.take(&from(1), &hello).is_some());
-        let answer = greeted.name(&from(1), Body::Hello(HelloReply::default()));
-        assert_eq!(stream_of(&answer), 1);
-        assert_eq!(
-            stream_of(&greeted.name(&from(1), Body::Hello(HelloReply::default()))),
-            1,
-            "greeted again"
-        );
-
-        let running = greeted.take(&from(1), &store).unwrap();
-        assert!(running.0.is_some() && greeted.take(&from(2), &store).is_none(), "a stream is one member's");
-        assert!(matches!(greeted.take(&from(1), &barrier), Some(Taken(None))));
-        assert!(greeted.streams.ended(from(1).mark.node_id).now_or_never().is_none());
-        drop(running);
-        assert!(greeted.streams.ended(from(1).mark.node_id).now_or_never().is_some());
-
-        let next = Greeted { name: Arc::default(), ..greeted.clone() };
-        assert_eq!(stream_of(&next.name(&from(1), Body::Hello(HelloReply::default()))), 2);
-        for op in [&store, &barrier] {
-            assert!(greeted.take(&from(1), op).is_none(), "the old stream is void");
-            assert!(next.take(&from(1), op).is_some());
-        }
-        assert!(greeted.take(&from(1), &hello).is_some(), "a greeting does no harm");
-    }
-}
+#[path = "serve_tests.rs"]
+mod tests;

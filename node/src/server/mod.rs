@@ -24,9 +24,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Ground, Unfit};
 use crate::entropy::Entropy;
 use crate::peer::grpc::Grpc;
-use crate::store::{
-    CommitThread, Committer, DataDirectory, FjallStore, Opened, QueueLimits, Store, off_thread,
-};
+use crate::store::{CommitThread, Committer, DataDirectory, FjallStore, Opened, Store, off_thread};
 
 /// A running node.
 pub struct Node {
@@ -65,7 +63,7 @@ impl Node {
         let failed = |why| StartError::Data { path: config.data_dir.clone(), why };
         let shared: Arc<dyn Store> = Arc::<FjallStore>::clone(&store);
         let (committer, thread) =
-            Committer::start(Arc::clone(&shared), config.key_limits(), QueueLimits::default())
+            Committer::start(Arc::clone(&shared), config.key_limits(), config.queues.commit())
                 .map_err(failed)?;
         let ground = Ground {
             name: config.name.clone(),
