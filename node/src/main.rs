@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => {
             log::start(config.log, None);
-            return failed(&format!("no threads can be started ({why}); raise the process limit"));
+            return failed(&format!("no threads can be started ({why}); raise the process limit"), FAILED);
         }
     };
     let traces = {
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     log::start(config.log, traces.as_ref().ok().and_then(Option::as_ref));
     let traces = match traces {
         Ok(traces) => traces,
-        Err(why) => return failed(&why.to_string()),
+        Err(why) => return failed(&why.to_string(), FAILED),
     };
     let ended = runtime.block_on(run(config));
     if let Some(traces) = traces {
@@ -35,24 +35,36 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => failed(&why),
+        Err(Ended { why, code }) => failed(&why, code),
     }
 }
 
-async fn run(config: Config) -> Result<(), String> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|why| why.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|why| why.to_string())?;
+/// The exit code where none says more.
+const FAILED: u8 = 1;
+
+/// Why the process ends, and its exit code.
+struct Ended {
+    why: String,
+    code: u8,
+}
+
+async fn run(config: Config) -> Result<(), Ended> {
+    let signals = |why: std::io::Error| Ended { why: why.to_string(), code: FAILED };
+    let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let asked = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    let node = Node::start(config).await.map_err(|why| why.to_string())?;
-    node.run_until(asked).await.map_err(|why| why.to_string())
+    let node = Node::start(config).await;
+    let node = node.map_err(|why| Ended { code: why.exit_code(), why: why.to_string() })?;
+    let ended = node.run_until(asked).await;
+    ended.map_err(|why| Ended { code: why.exit_code(), why: why.to_string() })
 }
 
-fn failed(why: &str) -> ExitCode {
+fn failed(why: &str, code: u8) -> ExitCode {
     tracing::error!("{why}");
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }

@@ -29,7 +29,7 @@ async fn any_node_takes_any_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_writes_are_kept_and_a_write_with_the_context_settles_them() {
+async fn lesson_12_concurrent_writes_are_kept_and_a_write_with_the_context_settles_them() {
     let cluster = Wired::form(3, &[]).await;
     let [a, b, c] = &cluster.pods[..] else { unreachable!() };
     let first = a.put(put("cart", "milk")).await.unwrap();
@@ -168,7 +168,7 @@ async fn with_one_of_three_down_writes_go_on_and_a_hint_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stand_in_counts_unless_the_request_is_strict() {
+async fn lesson_13_a_stand_in_counts_unless_the_request_is_strict_and_the_answer_says_so() {
     let mut cluster = Wired::form(5, &[]).await;
     let order = cluster.holders_first("k");
     cluster.pods[order[1]].crash().await;

@@ -118,7 +118,7 @@ fn the_suspected_come_last_and_nobody_is_left_out() {
 }
 
 #[test]
-fn lesson_a_write_is_forwarded_at_most_once() {
+fn lesson_4_a_write_is_forwarded_at_most_once() {
     let record = record(5);
     let partition = Partition(3);
     let targets = WriteTargets::of(record.view(), partition);

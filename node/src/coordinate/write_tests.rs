@@ -183,7 +183,7 @@ fn the_coordinator_is_not_replaced_for_a_slow_disk_of_its_own() {
 }
 
 #[test]
-fn garage_jepsen_during_a_change_both_layouts_need_their_quorum() {
+fn lesson_11_during_a_change_both_layouts_need_their_quorum() {
     let (mut write, effects) = start(changing_layout(), 2, all_up);
     assert_eq!(effects, [send(2), send(3), send(4)]);
     assert_eq!(write.on(Event::OwnSynced, all_up), []);

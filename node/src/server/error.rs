@@ -9,6 +9,11 @@ use crate::engine::Unfit;
 use crate::identity::SetBack;
 use crate::store::{OpenError, StoreError};
 
+/// Exit codes for whoever starts the process again (docs/limits.md); 74 and 75 are EX_IOERR and EX_TEMPFAIL.
+const FAILED: u8 = 1;
+const STORE_FAILED: u8 = 74;
+const SET_BACK: u8 = 75;
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -65,6 +70,14 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// What the process ends with.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::SetBack { .. } => SET_BACK,
+            _ => FAILED,
+        }
+    }
+
     /// From opening the data directory.
     pub(super) fn of_open(path: PathBuf, why: OpenError) -> Self {
         match why {
@@ -97,4 +110,29 @@ pub enum Fatal {
     /// The last words could not be written. The next start takes a new actor id, and loses nothing.
     #[error("stopped, but not cleanly: {0}")]
     Unclean(String),
+}
+
+impl Fatal {
+    /// What the process ends with.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(_) => STORE_FAILED,
+            Self::SetBack { .. } => SET_BACK,
+            Self::Server(..) | Self::Unclean(_) => FAILED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lesson_15_a_node_whose_sync_failed_says_so_and_ends_with_a_code_of_its_own() {
+        let fatal = Fatal::Store(StoreError::SyncFailed("EIO".to_owned()).to_string());
+        assert_eq!(fatal.exit_code(), 74);
+        let said = fatal.to_string();
+        assert!(said.contains("a sync to disk failed") && said.contains("EIO"), "{said}");
+        assert_eq!(Fatal::Unclean("x".to_owned()).exit_code(), 1);
+    }
 }

@@ -141,6 +141,17 @@ impl Engines {
 
     /// Ends a member. Its disk stays.
     pub async fn stop(&mut self, i: u8) {
+        self.end(i).await.stop().unwrap();
+    }
+
+    /// Ends a member whose disk has failed, or loses what was not synced of one whose disk has not.
+    pub async fn lose(&mut self, i: u8) {
+        // Whatever it says: what counts is on the disk.
+        drop(self.end(i).await.stop());
+        self.disks[usize::from(i)].0.crash();
+    }
+
+    async fn end(&mut self, i: u8) -> CommitThread {
         let Machine { mut engine, thread, .. } = self.machines[usize::from(i)].take().unwrap();
         self.net.change(|ways| {
             ways.services.remove(&address(i));
@@ -150,7 +161,7 @@ impl Engines {
         }
         engine.close().await;
         drop(engine);
-        thread.stop().unwrap();
+        thread
     }
 
     pub fn machine(&self, i: u8) -> &Machine {

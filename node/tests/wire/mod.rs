@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Parser;
 use dynamo_node::config::Config;
 use dynamo_node::log::{self, LogFormat};
-use dynamo_node::server::Node;
+use dynamo_node::server::{Node, StartError};
 use dynamo_proto::v1::admin_client::AdminClient;
 use dynamo_proto::v1::kv_client::KvClient;
 use dynamo_proto::v1::{
@@ -112,10 +112,40 @@ impl Pod {
 
     /// Starts it again, at the address it had.
     pub async fn start(&mut self) {
+        self.try_start().await.unwrap();
+    }
+
+    /// The same, where it may refuse.
+    pub async fn try_start(&mut self) -> Result<(), StartError> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let node = runtime.spawn(Node::start(self.config())).await.unwrap().unwrap();
+        let node = match runtime.spawn(Node::start(self.config())).await.unwrap() {
+            Ok(node) => node,
+            Err(why) => {
+                end(runtime).await;
+                return Err(why);
+            }
+        };
         (self.address, self.http) = (node.grpc(), node.http());
         self.process = Some(Process { node, runtime });
+        Ok(())
+    }
+
+    /// A copy of its volume, as a backup takes it.
+    pub fn copy_data(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&self.directory.path().join("data"), copy.path());
+        copy
+    }
+
+    /// Puts its volume back to a copy.
+    pub fn put_back(&self, copy: &TempDir) {
+        self.wipe();
+        copy_folder(copy.path(), &self.directory.path().join("data"));
+    }
+
+    /// Gives it another, empty volume.
+    pub fn wipe(&self) {
+        std::fs::remove_dir_all(self.directory.path().join("data")).unwrap();
     }
 
     /// Ends it as SIGTERM does.
@@ -174,6 +204,19 @@ impl Pod {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 
