@@ -197,7 +197,7 @@ async fn a_peer_that_reads_nothing_holds_no_more_than_its_share_and_nothing_of_o
     assert!(answered <= 14 && answered + refused < 1000, "{answered} answers were held, {refused} refusals");
 
     // What nobody waits for any longer is let go, and it is served as before once it reads.
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     let last = loop {
         stuck.ask(fetch(), 10_000);
         let asked = stuck.next - 1;
