@@ -15,6 +15,7 @@ pub mod limits;
 pub mod log;
 pub mod merkle;
 pub mod metrics;
+pub mod pace;
 pub mod peer;
 pub mod phase;
 pub mod planted;

@@ -12,8 +12,9 @@ use dynamo_proto::v1::{
     Request as PeerRequest, StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
 };
 use dynamo_ring::{NodeId, Partition, Position};
-use futures::Stream;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
@@ -107,7 +108,16 @@ impl ReplicaService {
     ) -> Result<BoxStream<'static, Result<PullBatch, Status>>, Status> {
         let parts = &self.0;
         let voice = Arc::clone(&parts.voice);
-        serve::pull(&parts.store, &parts.layouts, request, move || voice.sender())
+        let entries = serve::pull(&parts.store, &parts.layouts, request, move || voice.sender())?;
+        let foreground = parts.requests.foreground.clone();
+        let rested = entries.then(move |batch| {
+            let foreground = foreground.clone();
+            async move {
+                foreground.rest(batch.as_ref().map_or(0, |batch| batch.encoded_len() as u64)).await;
+                batch
+            }
+        });
+        Ok(rested.boxed())
     }
 }
 
@@ -159,7 +169,12 @@ impl ReplicaParts {
         let entered = self.admission.enter(&from, stamp, within).await?;
         match op {
             Op::Store(store) => self.store(entered, &from, store).await.map(Body::Store),
-            Op::StoreMany(many) => self.store_many(entered, &from, many).await.map(Body::StoreMany),
+            Op::StoreMany(many) => {
+                let bytes = many.encoded_len() as u64;
+                let reply = self.store_many(entered, &from, many).await?;
+                self.requests.foreground.rest(bytes).await;
+                Ok(Body::StoreMany(reply))
+            }
             Op::Fetch(fetch) => self.fetch(&entered, fetch).await.map(Body::Fetch),
             Op::MerkleRoots(roots) => {
                 // Of another step the asker may mean other partitions than this member would.
@@ -178,7 +193,9 @@ impl ReplicaParts {
                 nodes.await.map(Body::MerkleChildren)
             }
             Op::FetchMany(many) => {
-                self.read(entered, move |local| serve::fetch_many(local, &many)).await.map(Body::FetchMany)
+                let reply = self.read(entered, move |local| serve::fetch_many(local, &many)).await?;
+                self.requests.foreground.rest(reply.encoded_len() as u64).await;
+                Ok(Body::FetchMany(reply))
             }
             Op::ListPartition(list) => {
                 let wanted = PageOf::from_request(list)?;

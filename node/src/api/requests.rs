@@ -23,6 +23,7 @@ use crate::coordinate::{
     CoordinateError, Coordinator, ReadAnswer, ReadOrder, Terms, WriteAnswer, WriteOrder,
 };
 use crate::limits::{Crowded, Gate, Pass};
+use crate::pace::Foreground;
 use crate::peer::room::{Held, Room};
 use crate::phase::{Life, Phase};
 use crate::spans;
@@ -85,6 +86,8 @@ pub struct Requests {
     pub door: Door,
     /// What is counted.
     pub metrics: ApiMetrics,
+    /// Told how long requests take.
+    pub foreground: Foreground,
 }
 
 impl Requests {
@@ -232,6 +235,14 @@ impl Requests {
         };
         self.metrics.ended(op, code, forwarded, begun.elapsed());
         spans::ended(code);
+        match (op, code) {
+            // As long as there are keys.
+            (Op::List, _) => {}
+            (_, Code::Ok | Code::DeadlineExceeded) => self.foreground.answered(begun.elapsed()),
+            (_, Code::ResourceExhausted) => self.foreground.refused(),
+            // How long these take says nothing of the load.
+            _ => {}
+        }
         answer
     }
 }

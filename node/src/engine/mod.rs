@@ -37,13 +37,14 @@ use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
+use crate::pace::{Foreground, Pace};
 use crate::peer::room::Room;
 use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice, Within};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
 use crate::store::{Committer, Identity, Local, Store, StoreError};
-use crate::transfer::{Copier, Exchange, Giver, Pace, Progress};
+use crate::transfer::{Copier, Exchange, Giver, Progress};
 use crate::worker;
 
 /// How long running requests may take to end: as long as any request may take.
@@ -100,6 +101,7 @@ pub struct Engine {
     exchange: Exchange,
     participant: Participant,
     progress: Progress,
+    foreground: Foreground,
     alarm: Alarm,
     stop: watch::Sender<bool>,
     keeper: JoinHandle<()>,
@@ -120,10 +122,9 @@ impl Engine {
         let (layouts, keeper) = Layouts::open(local.clone(), committer.clone(), identity.node_id)?;
         let voice =
             Voice::new(name.clone(), identity.node_id, identity.actor, committer.clone(), layouts.clone());
-        let (voice, alarm) = (Arc::new(voice), Alarm::default());
+        let (voice, alarm, foreground) = (Arc::new(voice), Alarm::default(), Foreground::default());
         // After the voice has read what was found on disk: the keeper may write.
         let keeper = tokio::spawn(keeper.run());
-        let on_hello = greetings::listener(&alarm, voice.found(), committer.clone());
         let room = Room::new(settings.large_bytes);
         let metrics = Arc::new(Metrics::default());
         let told = metrics.register(GossipMetrics::register);
@@ -134,7 +135,7 @@ impl Engine {
             entropy: entropy.clone(),
             bounds: settings.bounds,
             room: room.clone(),
-            on_hello,
+            on_hello: greetings::listener(&alarm, voice.found(), committer.clone()),
             hearsay: Arc::new(gossip.clone()),
         };
         let peers = Peers::start(dialling, layouts.clone());
@@ -159,6 +160,7 @@ impl Engine {
             answers: answers.clone(),
             life: life.clone(),
             progress: progress.clone(),
+            foreground: foreground.clone(),
         }));
         let coordinator = coordinator(&exchange, &clock, settings.patience, &metrics);
         let requests = Requests {
@@ -168,14 +170,13 @@ impl Engine {
             life: life.clone(),
             door: settings.door,
             metrics: metrics.register(ApiMetrics::register),
+            foreground: foreground.clone(),
         };
-        let streams = Streams::default();
+        let (streams, text) = (Streams::default(), RecordText::default());
         let participant = participant(&exchange, &streams, &clock, &coordinator, &metrics);
-        let text = RecordText::default();
-        let admission = Admission::new(layouts.clone(), network, life.clone(), text.clone());
-        let kv = KvService::new(requests.clone(), layouts.clone(), text, settings.request_cap);
+        let kv = KvService::new(requests.clone(), layouts.clone(), text.clone(), settings.request_cap);
         let replica = ReplicaService::new(ReplicaParts {
-            admission,
+            admission: Admission::new(layouts.clone(), network, life.clone(), text),
             layouts: layouts.clone(),
             committer,
             local: local.clone(),
@@ -189,11 +190,10 @@ impl Engine {
             clock: Arc::clone(&clock),
             within: Within { bounds: settings.bounds, share: settings.share, room },
         });
-        let admin = AdminService::new(exchange.clone(), progress.clone(), gossip.clone(), name, clock);
         Ok(Self {
             kv,
             replica,
-            admin,
+            admin: AdminService::new(exchange.clone(), progress.clone(), gossip.clone(), name, clock),
             layouts,
             life,
             local,
@@ -209,6 +209,7 @@ impl Engine {
             exchange,
             participant,
             progress,
+            foreground,
             alarm,
             stop: watch::Sender::new(false),
             keeper,
@@ -248,7 +249,8 @@ impl Engine {
     /// What goes on behind requests.
     fn workers(&self) -> Vec<JoinHandle<()>> {
         let stopped = self.stop.subscribe();
-        let pace = || Pace::new(self.settings.background_bytes_per_second);
+        let limit = self.settings.background_bytes_per_second;
+        let pace = || Pace::new(limit, self.foreground.clone());
         // What comes and what goes with a change of layout share one pace.
         let rebalance = pace();
         self.metrics.register(|registry| self.exchange.committer.metrics().register(registry));

@@ -30,7 +30,8 @@ pub struct Settings {
     pub large_bytes: usize,
     /// Bytes of answers that are on their way to clients at a time.
     pub answer_bytes: usize,
-    /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit.
+    /// Bytes per second that copying, handing over, hints and repairs may take, each; 0 is no limit. All of them give way
+    /// to requests besides.
     pub background_bytes_per_second: u64,
     /// Between two rounds of anti-entropy.
     pub anti_entropy_interval: Duration,

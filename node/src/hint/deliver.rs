@@ -15,11 +15,12 @@ use super::aim::{Aim, aim, leaves};
 use super::metrics::HintMetrics;
 use super::queue::{Batch, Outcome, Queue, Rules};
 use crate::layout::{Entered, Standing};
+use crate::pace::Pace;
 use crate::peer::{PeerError, Refused};
 use crate::store::{AddHint, Hint, HintKey, Limit, MoveHint, OpError, RemoveHint, StandIn, blocking};
 use crate::transfer::exchange::{KeyAndState, MESSAGE_BYTES, bytes_of};
 use crate::transfer::purge::submit;
-use crate::transfer::{Exchange, ExchangeError, Pace};
+use crate::transfer::{Exchange, ExchangeError};
 use crate::version::StateHash;
 use crate::worker::{Turn, Worker};
 

@@ -5,12 +5,12 @@ use dynamo_ring::Record;
 use super::testing::{Fabric, Machine, Stored, keys, state};
 use super::*;
 use crate::layout::state::tests::{fresh, member_id, members};
-use crate::transfer::Pace;
+use crate::pace::Pace;
 use crate::worker::{Turn, Worker};
 
 fn deliverer(fabric: &Fabric, i: u8) -> (Deliverer, HintMetrics) {
     let metrics = HintMetrics::default();
-    (Deliverer::new(fabric.exchange(i), Pace::new(0), metrics.clone()), metrics)
+    (Deliverer::new(fabric.exchange(i), Pace::unbound(), metrics.clone()), metrics)
 }
 
 /// Turns until nothing is due.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::gossip::Gossip;
 use crate::layout::Layouts;
 use crate::limits::Gate;
+use crate::pace::Foreground;
 use crate::peer::Peers;
 use crate::peer::room::Room;
 use crate::phase::Life;
@@ -40,6 +41,8 @@ pub struct Gauges {
     pub life: Life,
     /// What is being copied.
     pub progress: Progress,
+    /// What requests feel, and so what they leave to the background.
+    pub foreground: Foreground,
 }
 
 struct Sheet<'a>(DescriptorEncoder<'a>);
@@ -51,6 +54,10 @@ impl Sheet<'_> {
 
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.write(name, help, MetricType::Gauge, &ConstGauge::new(value))
+    }
+
+    fn ratio(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         self.write(name, help, MetricType::Gauge, &ConstGauge::new(value))
     }
 
@@ -100,6 +107,8 @@ impl Gauges {
         sheet.gauge("requests_under_way", help, wide(self.gate.under_way()))?;
         let help = "Bytes of keys and values that these hold";
         sheet.gauge("request_bytes_under_way", help, wide(self.gate.bytes()))?;
+        let help = "Part of the time that repairs, hints and transfers may take, by what requests feel";
+        sheet.ratio("background_share_ratio", help, self.foreground.share().ratio())?;
         sheet.gauge("peers", "Other members that are dialled", wide(self.peers.dialled()))?;
         sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
         let (known, suspected) = self.gossip.counts();

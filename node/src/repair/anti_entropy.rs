@@ -18,11 +18,12 @@ use super::rota;
 use super::standoff::{Pair, Standoffs};
 use crate::layout::Standing;
 use crate::merkle::MerkleHash;
+use crate::pace::Pace;
 use crate::store::{Rebuild, blocking};
 use crate::transfer::compare::{Direction, Ended, compare_from};
 use crate::transfer::exchange::SharedRoots;
 use crate::transfer::purge::submit;
-use crate::transfer::{Exchange, ExchangeError, Pace};
+use crate::transfer::{Exchange, ExchangeError};
 use crate::worker::{Turn, Worker};
 
 /// How often a round begins, unless said otherwise.

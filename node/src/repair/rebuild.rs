@@ -1,9 +1,10 @@
 //! Making trees anew that are in doubt, from the data, in steps between which writes go on.
 
 use super::metrics::RepairMetrics;
+use crate::pace::Pace;
 use crate::store::{Limit, Plant, Planted, blocking};
 use crate::transfer::purge::submit;
-use crate::transfer::{Exchange, ExchangeError, Pace};
+use crate::transfer::{Exchange, ExchangeError};
 
 /// What one step goes through: some milliseconds of the commit thread.
 const STEP: Limit = Limit { rows: 512, bytes: 1 << 20 };

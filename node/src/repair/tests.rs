@@ -8,8 +8,8 @@ use super::*;
 use crate::hint::testing::{Fabric, data_key, keys, state};
 use crate::layout::state::tests::{fresh, member_id, members, standing};
 use crate::merkle::MerkleHash;
+use crate::pace::Pace;
 use crate::store::{MergeMany, MetaKey, PutMeta, Summary};
-use crate::transfer::Pace;
 use crate::worker::Worker;
 
 #[test]
@@ -62,7 +62,7 @@ async fn rounds_bring_all_replicas_to_the_same_roots_and_then_move_nothing() {
 
     let metrics = RepairMetrics::default();
     let mut worker =
-        AntiEntropy::new(fabric.exchange(0), Pace::new(0), metrics.clone(), anti_entropy::INTERVAL);
+        AntiEntropy::new(fabric.exchange(0), Pace::unbound(), metrics.clone(), anti_entropy::INTERVAL);
     for _ in 0..3 {
         worker.turn().await;
     }
@@ -90,7 +90,8 @@ async fn alike() -> (Fabric, AntiEntropy, RepairMetrics) {
         }
     }
     let metrics = RepairMetrics::default();
-    let worker = AntiEntropy::new(fabric.exchange(0), Pace::new(0), metrics.clone(), anti_entropy::INTERVAL);
+    let worker =
+        AntiEntropy::new(fabric.exchange(0), Pace::unbound(), metrics.clone(), anti_entropy::INTERVAL);
     (fabric, worker, metrics)
 }
 
@@ -154,8 +155,12 @@ async fn one_difference_among_10_000_keys_is_found_in_a_few_small_messages() {
         }
     }
     fabric.machine(1).keep(&all[4321], 11, None, 0).await;
-    let mut worker =
-        AntiEntropy::new(fabric.exchange(0), Pace::new(0), RepairMetrics::default(), anti_entropy::INTERVAL);
+    let mut worker = AntiEntropy::new(
+        fabric.exchange(0),
+        Pace::unbound(),
+        RepairMetrics::default(),
+        anti_entropy::INTERVAL,
+    );
     fabric.traffic();
     worker.turn().await;
     let traffic = fabric.traffic();
@@ -176,7 +181,7 @@ async fn a_member_that_fails_does_not_keep_the_others_waiting() {
     }
     let metrics = RepairMetrics::default();
     let mut worker =
-        AntiEntropy::new(fabric.exchange(0), Pace::new(0), metrics.clone(), anti_entropy::INTERVAL);
+        AntiEntropy::new(fabric.exchange(0), Pace::unbound(), metrics.clone(), anti_entropy::INTERVAL);
     worker.turn().await;
     assert_eq!(metrics.counts()[..2], [0, 1]);
     worker.turn().await;
@@ -218,7 +223,7 @@ async fn what_a_peer_has_wrong_is_made_anew_there_and_here_at_most_once() {
     assert_eq!(metrics.rebuilds(), 1, "once for this pair, however long the other side takes");
     let theirs = RepairMetrics::default();
     let mut other =
-        AntiEntropy::new(fabric.exchange(1), Pace::new(0), theirs.clone(), anti_entropy::INTERVAL);
+        AntiEntropy::new(fabric.exchange(1), Pace::unbound(), theirs.clone(), anti_entropy::INTERVAL);
     for _ in 0..4 {
         other.turn().await;
     }

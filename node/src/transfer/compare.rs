@@ -9,10 +9,10 @@ use dynamo_ring::{LayoutId, NodeId, Partition, Position};
 
 use super::exchange::{Exchange, ExchangeError, KeyAndState, MESSAGE_BYTES, POSITIONS, Told, bytes_of};
 use super::purge::submit;
-use super::throttle::Pace;
 use crate::begun::Running;
 use crate::layout::Entered;
 use crate::merkle::{Descent, Descents, Difference, MerkleHash, Node, Prefix, Question};
+use crate::pace::Pace;
 use crate::store::{Examine, Local, StoreError, blocking};
 use crate::version::StateHash;
 
@@ -199,6 +199,7 @@ impl Comparison<'_> {
                 Told::Untold => self.one_by_one = true,
             }
         }
+        self.pace.keep(0).await;
         Ok(true)
     }
 

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
 use super::purge::purge;
-use super::throttle::Pace;
 use crate::layout::{Duty, Standing};
+use crate::pace::Pace;
 use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 

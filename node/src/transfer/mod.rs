@@ -11,7 +11,6 @@
 //! | [`serve`] | the other side of them |
 //! | [`facts`] | how far each partition has been copied, as it lies on disk |
 //! | [`progress`] | the same as figures for a person |
-//! | [`throttle`] | keeping to so many bytes a second |
 //! | [`purge`] | dropping what is no longer this node's |
 
 pub mod compare;
@@ -24,10 +23,8 @@ pub mod pull;
 pub mod purge;
 pub mod serve;
 pub mod sync;
-pub mod throttle;
 
 pub use copy::Copier;
 pub use exchange::{Exchange, ExchangeError};
 pub use hand_over::Giver;
 pub use progress::Progress;
-pub use throttle::Pace;

@@ -14,7 +14,7 @@ use super::facts::{Copied, Pull};
 use super::progress::Progress;
 use super::purge::submit;
 use super::serve::checksum;
-use super::throttle::Pace;
+use crate::pace::Pace;
 use crate::peer::parts::{Assembler, Came};
 use crate::peer::room::{Held, Room};
 use crate::peer::wire::{Sender, stamp_message};

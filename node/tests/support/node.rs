@@ -10,9 +10,10 @@ use dynamo_node::gossip::{Gossip, GossipMetrics, GossipSettings};
 use dynamo_node::hint::{Deliverer, HintMetrics};
 use dynamo_node::layout::Layouts;
 use dynamo_node::limits::{Gate, RequestLimits};
+use dynamo_node::pace::{Foreground, Pace};
 use dynamo_node::repair::{AntiEntropy, RepairMetrics};
 use dynamo_node::store::{CommitThread, Committer, Identity, Limits, Local, MemoryStore, QueueLimits, Store};
-use dynamo_node::transfer::{Copier, Exchange, Giver, Pace, Progress};
+use dynamo_node::transfer::{Copier, Exchange, Giver, Progress};
 use dynamo_node::version::ActorId;
 use dynamo_node::worker;
 use dynamo_ring::NodeId;
@@ -78,7 +79,8 @@ impl Running {
             layouts: layouts.clone(),
         };
         let (stopper, stop) = watch::channel(false);
-        let (pace, progress) = (Pace::new(settings.bytes_per_second), Progress::default());
+        let (pace, progress) =
+            (Pace::new(settings.bytes_per_second, Foreground::default()), Progress::default());
         let copier = Copier::new(exchange.clone(), pace.clone(), progress.clone());
         let giver = Giver::new(exchange.clone(), pace.clone());
         let deliverer = Deliverer::new(exchange.clone(), pace.clone(), HintMetrics::default());
