@@ -68,6 +68,10 @@ nemesis: build ## real processes under kill -9, cuts, full and stalled disks, ju
 planted: setup ## faults planted in the node, one after another: the simulation has to find each
 	cargo run --locked -q -p dynamo-simulation --features planted --bin planted
 
+.PHONY: bench-merkle
+bench-merkle: setup ## one difference among a million keys: what finding it costs; fails beyond 8 KiB
+	cargo run --locked --release -q -p dynamo-node --example merkle_difference
+
 .PHONY: licences
 licences: setup
 	scripts/licences
