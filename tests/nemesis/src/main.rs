@@ -76,11 +76,13 @@ fn failed(why: &dyn std::fmt::Display) -> ExitCode {
 }
 
 async fn run(sandbox: Result<PathBuf, sandbox::NoSandbox>, args: &Args, seed: u64) -> Fallible<bool> {
-    let plain = TempDir::with_prefix("dynamo-nemesis-")?;
+    // Lasts as long as this call; a sandbox has a folder that goes with it.
+    let plain;
     let (ground, folder) = match sandbox {
         Ok(folder) => (ground(&folder), folder),
         Err(why) => {
             missing(&[Kind::needs_network, Kind::needs_disk], &why);
+            plain = TempDir::with_prefix("dynamo-nemesis-")?;
             (Ground::default(), plain.path().to_owned())
         }
     };
@@ -100,13 +102,18 @@ async fn run(sandbox: Result<PathBuf, sandbox::NoSandbox>, args: &Args, seed: u6
         }
         verdicts.push(verdict);
     }
+    // Later faults must not have broken what earlier rounds left.
+    let later = round::again(&scene, &verdicts).await?;
+    for words in &later {
+        println!("at the end of all rounds: {words}");
+    }
     let not_run: BTreeSet<Kind> =
         Kind::ALL.into_iter().filter(|kind| !scene.ground.kinds().contains(kind)).collect();
     if let Some(scene) = Arc::into_inner(scene) {
         scene.close().await?;
     }
-    println!("{}", figures(&verdicts, &not_run));
-    Ok(!verdicts.is_empty() && verdicts.iter().all(passed))
+    println!("{}", figures(&verdicts, &later, &not_run));
+    Ok(!verdicts.is_empty() && verdicts.iter().all(passed) && later.is_empty())
 }
 
 /// What can be made here; what cannot is said.
@@ -151,7 +158,7 @@ fn counts(faults: &BTreeMap<Kind, usize>) -> String {
 }
 
 /// The last line.
-fn figures(verdicts: &[Verdict], not_run: &BTreeSet<Kind>) -> String {
+fn figures(verdicts: &[Verdict], later: &[String], not_run: &BTreeSet<Kind>) -> String {
     let good = verdicts.iter().filter(|verdict| passed(verdict)).count();
     let mut faults: BTreeMap<Kind, usize> = BTreeMap::new();
     for (kind, count) in verdicts.iter().flat_map(|verdict| &verdict.faults) {
@@ -163,10 +170,11 @@ fn figures(verdicts: &[Verdict], not_run: &BTreeSet<Kind>) -> String {
         some => format!("NOT RUN: {}", some.join(", ")),
     };
     format!(
-        "nemesis: {good} rounds passed, {} failed; {} requests, {} answered; {}; {not_run}",
+        "nemesis: {good} rounds passed, {} failed; {} requests, {} answered; {} broken later; {}; {not_run}",
         verdicts.len() - good,
         sum(|verdict| verdict.requests),
         sum(|verdict| verdict.answered),
+        later.len(),
         counts(&faults)
     )
 }

@@ -85,7 +85,7 @@ pub async fn run(
     size: &Size,
     history: PathBuf,
 ) -> Result<Verdict, RoundError> {
-    let (kinds, name) = (scene.ground.kinds(), format!("seed-{seed}"));
+    let (kinds, name) = (scene.ground.kinds(), name(seed));
     let recorder = Recorder::create(&history, QUORUM.n.into(), &name)?;
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
@@ -129,6 +129,33 @@ pub async fn run(
         *faults.entry(strike.kind).or_default() += 1;
     }
     Ok(Verdict { seed, requests, answered, faults, healing, broken, ended, history })
+}
+
+/// Reads the keys of all rounds again, and judges each round by what stands now: nobody has begun to write them since, so the
+/// faults of later rounds change nothing of what was promised. Returns what is broken, in words.
+///
+/// # Errors
+/// When the cluster does not answer, or a history cannot be read.
+pub async fn again(scene: &Scene, verdicts: &[Verdict]) -> Result<Vec<String>, RoundError> {
+    let client = Client::connect(scene.addresses().to_vec(), Options::default()).await?;
+    let mut broken = Vec::new();
+    for Verdict { seed, history, .. } in verdicts {
+        let mut judged = History::read(BufReader::new(File::open(history)?))?;
+        let Some(end) = &mut judged.end else { continue };
+        for (key, values) in &mut end.values {
+            match heal::read(&client, &name(*seed), *key).await {
+                Ok(stands) => *values = stands,
+                Err(why) => end.disagreements.push(why),
+            }
+        }
+        broken.extend(check(&judged).iter().map(|one| format!("seed {seed}: {one}")));
+    }
+    Ok(broken)
+}
+
+/// What the names of a round's keys begin with.
+fn name(seed: u64) -> String {
+    format!("seed-{seed}")
 }
 
 const fn answered(op: &Op) -> bool {
