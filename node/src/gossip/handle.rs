@@ -188,3 +188,58 @@ fn others(standing: &Standing) -> BTreeSet<NodeId> {
     let members = standing.record.view().members().map(|member| member.node_id);
     members.filter(|node| *node != standing.me && standing.admits(node)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use dynamo_ring::Record;
+
+    use super::*;
+    use crate::layout::state::tests::{fresh, member_id};
+    use crate::store::{Committer, Limits, Local, MemoryStore, QueueLimits};
+
+    async fn take(layouts: &Layouts, record: &Record) {
+        layouts.take(record.clone()).await.unwrap();
+        layouts.acked().await.unwrap();
+    }
+
+    fn said(process: u64, address: &str) -> Introduction {
+        Introduction { process, version: 1, addresses: vec![address.to_owned()] }
+    }
+
+    #[tokio::test]
+    async fn lesson_8_only_members_of_the_layout_that_stands_are_known_and_told_of() {
+        let store = Arc::new(MemoryStore::new());
+        let (committer, thread) =
+            Committer::start(Arc::clone(&store) as _, Limits::default(), QueueLimits::default()).unwrap();
+        let (layouts, keeper) = Layouts::open(Local::new(store), committer.clone(), member_id(0)).unwrap();
+        let keeper = tokio::spawn(keeper.run());
+        let (settings, metrics) = (GossipSettings::default(), GossipMetrics::default());
+        let own = vec!["10.0.0.0:7070".to_owned()];
+        let gossip = Gossip::new(layouts.clone(), 1, own.clone(), settings, metrics);
+        assert_eq!(gossip.introduction(), Introduction { process: 1, version: 1, addresses: own });
+
+        let (one, other) = (member_id(1), member_id(3));
+        assert_eq!(gossip.greeted(one, said(1, "early")), [], "no layout, no members");
+        let record = fresh(4);
+        take(&layouts, &record).await;
+        for node in [one, other] {
+            let moved = Effect::Redial { node, restarted: true };
+            assert_eq!(gossip.greeted(node, said(1, "10.0.0.9:7070")), [moved]);
+            assert_eq!(gossip.addresses(node), ["10.0.0.9:7070"]);
+        }
+        gossip.greeted(member_id(7), said(1, "stranger"));
+        assert_eq!(gossip.heard_of().len(), 3);
+
+        take(&layouts, &record.lost(&other).unwrap()).await;
+        assert_eq!(gossip.greeted(other, said(2, "back")), []);
+        assert_eq!(gossip.addresses(other), [""; 0]);
+        let reply = gossip.asked(one, &GossipRequest::default()).unwrap();
+        let told: Vec<_> = reply.digest.iter().map(|seen| seen.node_id.to_vec()).collect();
+        assert_eq!(told, [member_id(0).0, one.0], "itself, and whom it has heard of");
+        assert_eq!(gossip.heard_of().len(), 2);
+        keeper.abort();
+        let _ = keeper.await;
+        drop((layouts, gossip, committer));
+        thread.stop().unwrap();
+    }
+}

@@ -145,11 +145,13 @@ impl Machine {
             }
             Event::Due { random, up } => self.round(random, &up, now),
             Event::Asked { digest, .. } => {
+                self.table.overtake(&digest);
                 let delta = self.table.lacking(&digest, self.settings.bytes);
                 vec![Effect::Answer(delta, self.table.digest())]
             }
             Event::Answered { from, delta, digest } => {
                 let mut effects = self.learn(delta, now);
+                self.table.overtake(&digest);
                 let lacking = self.table.lacking(&digest, self.settings.bytes);
                 if !lacking.is_empty() {
                     effects.push(Effect::Tell(from, lacking));

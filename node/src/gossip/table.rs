@@ -153,6 +153,15 @@ impl Table {
         self.others.iter()
     }
 
+    /// Counts on from what others know of this node, if that is more than it has told: its disk is a copy of an earlier
+    /// time, and they would take what it tells for old.
+    pub fn overtake(&mut self, digest: &[Seen]) {
+        let told = |seen: &&Seen| (seen.process, seen.version) > (self.own.process, self.own.version);
+        if let Some(seen) = digest.iter().filter(|seen| seen.node == self.me).find(told) {
+            self.own.process = seen.process.saturating_add(1);
+        }
+    }
+
     /// Up to where everything is known.
     pub fn digest(&self) -> Digest {
         let heard = self.others.iter().filter(|(_, known)| known.process > 0);

@@ -122,6 +122,25 @@ fn a_later_start_of_a_node_takes_the_place_of_an_earlier_one() {
 }
 
 #[test]
+fn a_node_on_a_copy_of_its_disk_counts_on_from_what_others_know_of_it() {
+    let (mut b, mut late) = (table(2, [1]), Table::new(node(1), 7));
+    late.tell(address("late"));
+    pull(&mut b, &mut late, ROOM);
+    late.overtake(&b.digest());
+    assert_eq!(late.own().process, 7, "they know what it told, and no more");
+    for process in [3, 7] {
+        let mut copy = Table::new(node(1), process);
+        copy.set_members(&[node(2)].into());
+        copy.overtake(&b.digest());
+        assert_eq!(copy.own().process, 8, "started as {process}");
+        copy.tell(address("copy"));
+        let mut reader = b.clone();
+        pull(&mut reader, &mut copy, ROOM);
+        assert_eq!(reader.of(&node(1)), Some(copy.own()));
+    }
+}
+
+#[test]
 fn a_greeting_brings_addresses_before_the_gossip_does() {
     let (mut a, mut b) = (table(1, [2]), table(2, [1]));
     a.tell(commits(1));
