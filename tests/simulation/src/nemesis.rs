@@ -99,9 +99,16 @@ async fn strike(world: World, chance: Chance, log: Log, fault: Fault, machine: u
                     // The process sees it and ends, or ends before it has seen it.
                     host.crash().await;
                 }
-                _ => host.crash().await,
+                _ => {
+                    // Mostly while its disk is busy, so that there is something to lose; and often it is back before others
+                    // have written what it has lost.
+                    net.slow(machine, !chance.one_in(4));
+                    sleep(long / 8).await;
+                    host.crash().await;
+                    net.slow(machine, false);
+                }
             }
-            sleep(long).await;
+            sleep(if chance.one_in(2) { long / 16 } else { long }).await;
             if chance.one_in(3) {
                 // Nobody learns by its name where it is now.
                 world.net.name_late(machine, chance.micros(100_000, 10_000_000));
