@@ -74,13 +74,15 @@ pub struct Op {
     pub outcome: Outcome,
     /// Distinct members that the answer counts; 0 if there was none.
     pub answered: u32,
+    /// The write that a read had to cover, and that its answer says it covers.
+    pub covers: Option<OpId>,
 }
 
 impl Op {
     /// One that has begun, and of which nothing more is known.
     pub const fn begun(key: u32, request: Request, terms: Terms, begun: u64) -> Self {
         let (ended, outcome) = (u64::MAX, Outcome::Unknown);
-        Self { key, request, terms, repeated: false, begun, ended, outcome, answered: 0 }
+        Self { key, request, terms, repeated: false, begun, ended, outcome, answered: 0, covers: None }
     }
 
     /// The request whose answer's context a write carries.

@@ -48,6 +48,9 @@ pub enum Line {
         answered: u32,
         /// It may have been carried out more than once.
         repeated: bool,
+        /// The write that a read had to cover, and that its answer says it covers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        covers: Option<OpId>,
     },
     /// For a person: a fault, say.
     Note {
@@ -146,10 +149,14 @@ impl History {
                 }
                 self.ops.push(begun);
             }
-            Line::Ended { op, at, outcome, answered, repeated } => {
+            Line::Ended { op, at, outcome, answered, repeated, covers } => {
+                if let Some(covers) = covers.filter(|covers| *covers >= self.ops.len()) {
+                    return Err(format!("it covers request {covers}, which did not begin"));
+                }
                 let known = self.ops.get_mut(op).ok_or("a request that did not begin")?;
                 (known.ended, known.outcome, known.answered, known.repeated) =
                     (at, outcome, answered, repeated);
+                known.covers = covers;
             }
             Line::Note { .. } => {}
             Line::Key { key, values } => {
@@ -175,7 +182,14 @@ mod tests {
             Line::Begun { op: 0, at: 5, key: 1, request: put, terms: TERMS },
             Line::Note { at: 6, what: "killed dev-1".to_owned() },
             Line::Begun { op: 1, at: 7, key: 1, request: Request::Get, terms: TERMS },
-            Line::Ended { op: 0, at: 8, outcome: Outcome::Acknowledged, answered: 2, repeated: true },
+            Line::Ended {
+                op: 0,
+                at: 8,
+                outcome: Outcome::Acknowledged,
+                answered: 2,
+                repeated: true,
+                covers: None,
+            },
             Line::Key { key: 1, values: BTreeSet::from([7]) },
             Line::Apart { what: "a hint is left".to_owned() },
             Line::Whole,

@@ -71,6 +71,16 @@ pub enum Violation {
         /// The key.
         key: u32,
     },
+    /// A read does not know a write that its answer says it covers.
+    #[error("uncovered: read {read} of key {key} says that it covers write {write}, and knows nothing of it")]
+    Uncovered {
+        /// The read.
+        read: OpId,
+        /// The write.
+        write: OpId,
+        /// The key.
+        key: u32,
+    },
     /// A request was answered though fewer members counted than it asked for.
     #[error("short: request {op} of key {key} asked for {quorum} members and was answered with {answered}")]
     Short {
@@ -107,6 +117,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     let cover = Cover::of(history);
     let mut broken = nowhere(history, &cover);
     broken.extend(beside(history, &cover));
+    broken.extend(uncovered(history, &cover));
     broken.extend(short(history));
     broken.extend(strict(history, &cover));
     if let Some(end) = &history.end {
@@ -186,6 +197,15 @@ fn beside(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
         }
     }
     broken
+}
+
+fn uncovered(history: &History, cover: &Cover<'_>) -> Vec<Violation> {
+    let of = |(read, op): (OpId, &Op)| {
+        let (values, write, key) = (op.read()?, op.covers?, op.key);
+        let known = cover.may_be_covered(key, values, op.ended).contains(&write);
+        (!known).then_some(Violation::Uncovered { read, write, key })
+    };
+    history.ops.iter().enumerate().filter_map(of).collect()
 }
 
 fn short(history: &History) -> Vec<Violation> {

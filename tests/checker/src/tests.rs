@@ -266,3 +266,19 @@ fn of_a_run_that_died_the_reads_are_judged_and_the_end_is_not() {
     script.get(&[2]);
     assert_eq!(check(&script.0), [Violation::Stale { read: 2, write: 0, key: 1 }]);
 }
+
+#[test]
+fn an_answer_that_says_it_covers_a_write_has_to_know_it() {
+    let demanded = |values: &[Value]| {
+        let mut script = Script::new();
+        let write = script.op(Request::Put { value: 1, seen: None }, SLOPPY, Outcome::Acknowledged);
+        let read = script.get_under(SLOPPY, &[1]);
+        script.op(Request::Put { value: 2, seen: Some(read) }, SLOPPY, Outcome::Acknowledged);
+        let read = script.get_under(SLOPPY, values);
+        script.0.ops[read].covers = Some(write);
+        script.end(&[2])
+    };
+    assert_eq!(demanded(&[1]), []);
+    assert_eq!(demanded(&[2]), [], "what replaced it covers it");
+    assert_eq!(demanded(&[]), [Violation::Uncovered { read: 3, write: 0, key: 1 }]);
+}

@@ -81,7 +81,7 @@ impl Recorder {
     /// A request ends.
     pub fn end(&self, op: OpId, ending: Ending) {
         let Ending { outcome, answered, repeated } = ending;
-        self.line(|_, at| Line::Ended { op, at, outcome, answered, repeated });
+        self.line(|_, at| Line::Ended { op, at, outcome, answered, repeated, covers: None });
     }
 
     /// A line for a person.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dynamo_checker::{OpId, Outcome, Terms, Value};
 use dynamo_node::api::kv::KvService;
 use dynamo_proto::v1::kv_server::Kv;
-use dynamo_proto::v1::{DeleteRequest, GetRequest, PutRequest};
+use dynamo_proto::v1::{DeleteRequest, DeleteResponse, GetRequest, PutRequest, PutResponse};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
@@ -26,8 +26,29 @@ struct Client<'a> {
     chance: &'a Chance,
     log: &'a Log,
     keys: usize,
-    /// The last read of each key: its place in the history, and the context that it returned.
+    /// The last answer of each key that had a context: its request's place in the history, and that context.
     seen: BTreeMap<u32, (OpId, Bytes)>,
+    /// The last acknowledged write of each key, and the witness of it.
+    written: BTreeMap<u32, (OpId, Bytes)>,
+}
+
+/// What a write was answered with.
+struct Written {
+    answered: u32,
+    context: Bytes,
+    witness: Bytes,
+}
+
+impl From<PutResponse> for Written {
+    fn from(PutResponse { answered, context, witness, .. }: PutResponse) -> Self {
+        Self { answered, context, witness }
+    }
+}
+
+impl From<DeleteResponse> for Written {
+    fn from(DeleteResponse { answered, context, witness, .. }: DeleteResponse) -> Self {
+        Self { answered, context, witness }
+    }
 }
 
 /// One answer, or the news that there is none.
@@ -39,7 +60,8 @@ enum Answer<T> {
 
 /// One client's requests, `count` of them.
 pub async fn run(world: &World, chance: &Chance, log: &Log, keys: usize, count: usize) {
-    let mut client = Client { world, chance, log, keys, seen: BTreeMap::new() };
+    let (seen, written) = (BTreeMap::new(), BTreeMap::new());
+    let mut client = Client { world, chance, log, keys, seen, written };
     for _ in 0..count {
         sleep(chance.micros(500, 60_000)).await;
         client.step().await;
@@ -84,17 +106,33 @@ fn values(answer: &dynamo_proto::v1::GetResponse) -> BTreeSet<Value> {
 impl Client<'_> {
     async fn step(&mut self) {
         let key = u32::try_from(self.chance.0.below(self.keys)).unwrap_or_default();
-        let strict = self.chance.one_in(2);
-        match self.chance.0.below(10) {
-            0..=4 => self.get(key, strict).await,
-            5..=7 => self.put(key, strict).await,
-            _ => self.delete(key, strict).await,
+        match self.chance.0.below(11) {
+            0..=4 => self.get(key).await,
+            5..=7 => self.put(key).await,
+            8..=9 => self.delete(key).await,
+            _ => self.touch_mortal().await,
         }
     }
 
-    async fn get(&mut self, key: u32, strict: bool) {
-        let id = self.log.begin(key, dynamo_checker::Request::Get, terms(strict, QUORUM.r));
-        let message = GetRequest { key: key_bytes(key), strict, ..Default::default() };
+    /// Whether only the key's own members count, and the r or w of the request: the cluster's, mostly.
+    fn terms(&self, usual: u8) -> Terms {
+        let strict = self.chance.one_in(2);
+        let own = self.chance.one_in(4).then(|| 1 + self.chance.0.below(QUORUM.n.into()));
+        let quorum = own.and_then(|own| u32::try_from(own).ok()).unwrap_or(usual.into());
+        Terms { strict, quorum, partial: false }
+    }
+
+    async fn get(&mut self, key: u32) {
+        let terms = Terms { partial: self.chance.one_in(6), ..self.terms(QUORUM.r) };
+        let demanded = self.written.get(&key).cloned().filter(|_| self.chance.one_in(3));
+        let id = self.log.begin(key, dynamo_checker::Request::Get, terms);
+        let message = GetRequest {
+            key: key_bytes(key),
+            r: own(terms, QUORUM.r),
+            strict: terms.strict,
+            allow_partial: terms.partial,
+            at_least: demanded.iter().map(|(_, witness)| witness.clone()).collect(),
+        };
         let machine = self.chance.0.below(self.world.hosts.len());
         let answer = self.call(machine, |kv| {
             let message = message.clone();
@@ -103,6 +141,9 @@ impl Client<'_> {
         let (outcome, answered) = match answer.await {
             Answer::Is(answer) => {
                 self.seen.insert(key, (id, answer.context.clone()));
+                if let Some((write, _)) = demanded.filter(|_| !answer.behind) {
+                    self.log.covers(id, write);
+                }
                 (Outcome::Read(values(&answer)), answer.answered)
             }
             Answer::Refused | Answer::Unknown => (Outcome::Unknown, 0),
@@ -110,47 +151,69 @@ impl Client<'_> {
         self.log.end(id, outcome, answered, false);
     }
 
-    /// The context of the last read, mostly, however old it is.
+    /// The context of the last answer, mostly, however old it is.
     fn context(&mut self, key: u32) -> (Option<OpId>, Bytes) {
         let blind = self.chance.one_in(4);
         let seen = if blind { None } else { self.seen.get(&key).cloned() };
         seen.map_or((None, Bytes::new()), |(id, context)| (Some(id), context))
     }
 
-    async fn put(&mut self, key: u32, strict: bool) {
+    async fn put(&mut self, key: u32) {
         let (seen, context) = self.context(key);
-        let value = self.log.fresh_value();
-        let id = self.log.begin(key, dynamo_checker::Request::Put { value, seen }, terms(strict, QUORUM.w));
+        let (value, terms) = (self.log.fresh_value(), self.terms(QUORUM.w));
+        let id = self.log.begin(key, dynamo_checker::Request::Put { value, seen }, terms);
         let message = PutRequest {
             key: key_bytes(key),
             value: value.to_be_bytes().to_vec().into(),
             context,
-            strict,
+            w: own(terms, QUORUM.w),
+            strict: terms.strict,
             write_id: self.write_id(),
-            ..Default::default()
+            ttl_ms: None,
         };
-        self.write(id, |kv| {
+        self.write(key, id, |kv| {
             let message = message.clone();
-            async move { Ok(kv.put(timed(message)).await?.into_inner().answered) }.boxed()
+            async move { Ok(kv.put(timed(message)).await?.into_inner().into()) }.boxed()
         })
         .await;
     }
 
-    async fn delete(&mut self, key: u32, strict: bool) {
+    async fn delete(&mut self, key: u32) {
         let (seen, context) = self.context(key);
-        let id = self.log.begin(key, dynamo_checker::Request::Delete { seen }, terms(strict, QUORUM.w));
+        let terms = self.terms(QUORUM.w);
+        let id = self.log.begin(key, dynamo_checker::Request::Delete { seen }, terms);
         let message = DeleteRequest {
             key: key_bytes(key),
             context,
-            strict,
+            w: own(terms, QUORUM.w),
+            strict: terms.strict,
+            write_id: self.write_id(),
+        };
+        self.write(key, id, |kv| {
+            let message = message.clone();
+            async move { Ok(kv.delete(timed(message)).await?.into_inner().into()) }.boxed()
+        })
+        .await;
+    }
+
+    /// A value with a time to live, at a key of its own. When it is gone depends on clocks that are off by up to an hour,
+    /// so nothing is held against what is read: only that replicas are alike in the end.
+    async fn touch_mortal(&self) {
+        let (machine, ttl) = (self.chance.0.below(self.world.hosts.len()), 1 + self.chance.0.below(2000));
+        let message = PutRequest {
+            key: Bytes::from_static(b"mortal"),
+            value: self.write_id(),
+            ttl_ms: u64::try_from(ttl).ok(),
             write_id: self.write_id(),
             ..Default::default()
         };
-        self.write(id, |kv| {
-            let message = message.clone();
-            async move { Ok(kv.delete(timed(message)).await?.into_inner().answered) }.boxed()
-        })
-        .await;
+        // Refused, lost or taken: each is well.
+        let _: Answer<()> = self
+            .call(machine, |kv| {
+                let message = message.clone();
+                async move { kv.put(timed(message)).await.map(drop) }.boxed()
+            })
+            .await;
     }
 
     fn write_id(&self) -> Bytes {
@@ -158,7 +221,12 @@ impl Client<'_> {
     }
 
     /// A write, which is tried again with its write id: at another machine, mostly.
-    async fn write(&self, id: OpId, send: impl Fn(KvService) -> BoxFuture<'static, Result<u32, Status>>) {
+    async fn write(
+        &mut self,
+        key: u32,
+        id: OpId,
+        send: impl Fn(KvService) -> BoxFuture<'static, Result<Written, Status>>,
+    ) {
         let (mut repeated, mut unknown) = (false, false);
         for attempt in 0..=self.chance.0.below(3) {
             let machine = self.chance.0.below(self.world.hosts.len());
@@ -179,7 +247,15 @@ impl Client<'_> {
                 });
             }
             match self.call(machine, &send).await {
-                Answer::Is(answered) => return self.log.end(id, Outcome::Acknowledged, answered, repeated),
+                Answer::Is(Written { answered, context, witness }) => {
+                    if !context.is_empty() {
+                        self.seen.insert(key, (id, context));
+                    }
+                    if !witness.is_empty() {
+                        self.written.insert(key, (id, witness));
+                    }
+                    return self.log.end(id, Outcome::Acknowledged, answered, repeated);
+                }
                 Answer::Refused => {}
                 Answer::Unknown => unknown = true,
             }
@@ -227,9 +303,9 @@ fn begun_nothing(code: Code) -> bool {
     matches!(code, Code::ResourceExhausted | Code::InvalidArgument | Code::FailedPrecondition)
 }
 
-/// Of a request that leaves the quorum to the cluster.
-fn terms(strict: bool, quorum: u8) -> Terms {
-    Terms { strict, quorum: quorum.into(), partial: false }
+/// The r or w that a request names; none if it leaves that to the cluster.
+fn own(terms: Terms, usual: u8) -> Option<u32> {
+    (terms.quorum != u32::from(usual)).then_some(terms.quorum)
 }
 
 /// With the time that the client waits.

@@ -94,9 +94,20 @@ impl Log {
         let begun = self.now();
         let mut pages = self.pages();
         let id = pages.history.ops.len();
-        let _ = writeln!(pages.text, "{begun:>10} #{id} key {key} {request:?} strict={}", terms.strict);
+        let Terms { strict, quorum, partial } = terms;
+        let asked = format!("strict={strict} quorum={quorum}{}", if partial { " partial" } else { "" });
+        let _ = writeln!(pages.text, "{begun:>10} #{id} key {key} {request:?} {asked}");
         pages.history.ops.push(Op::begun(key, request, terms, begun));
         id
+    }
+
+    /// The answer to a read says that it covers this write.
+    pub fn covers(&self, read: OpId, write: OpId) {
+        let mut pages = self.pages();
+        let _ = writeln!(pages.text, "{:>10} #{read} covers #{write}", "");
+        if let Some(op) = pages.history.ops.get_mut(read) {
+            op.covers = Some(write);
+        }
     }
 
     /// A request ends.
