@@ -108,7 +108,8 @@ impl ReplicaService {
     ) -> Result<BoxStream<'static, Result<PullBatch, Status>>, Status> {
         let parts = &self.0;
         let voice = Arc::clone(&parts.voice);
-        let entries = serve::pull(&parts.store, &parts.layouts, request, move || voice.sender())?;
+        let asks = Sender::from_message(request.sender.as_ref()).ok().map(|sender| sender.mark.node_id);
+        let entries = serve::pull(&parts.store, &parts.layouts, request, move || voice.to(asks))?;
         let foreground = parts.requests.foreground.clone();
         let rested = entries.then(move |batch| {
             let foreground = foreground.clone();

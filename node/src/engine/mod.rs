@@ -135,7 +135,7 @@ impl Engine {
             entropy: entropy.clone(),
             bounds: settings.bounds,
             room: room.clone(),
-            on_hello: greetings::listener(&alarm, voice.found(), committer.clone()),
+            on_hello: greetings::listener(&alarm, Arc::clone(&voice), committer.clone()),
             hearsay: Arc::new(gossip.clone()),
         };
         let peers = Peers::start(dialling, layouts.clone());

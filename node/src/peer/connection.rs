@@ -216,9 +216,10 @@ impl Connection {
     /// The upward half: frames of what waits. What nobody waits for any longer is left out.
     fn upward(&self, voice: Arc<Voice>) -> Upward {
         let frames = Frames::new(Arc::clone(&self.outbox), Arc::clone(&self.pending));
-        let frames = stream::unfold((frames, voice), |(mut frames, voice)| async move {
+        let node = self.node;
+        let frames = stream::unfold((frames, voice), move |(mut frames, voice)| async move {
             let envelopes = frames.next().await?;
-            let frame = Frame { sender: Some(voice.sender().message()), envelopes };
+            let frame = Frame { sender: Some(voice.to(Some(node)).message()), envelopes };
             Some((frame, (frames, voice)))
         });
         frames.boxed()

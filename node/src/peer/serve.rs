@@ -54,10 +54,14 @@ pub fn exchange<H: Handler>(
     let Within { bounds, share, room } = within;
     let outbox = Arc::new(Outbox::new(bounds));
     let answers = Answers { outbox: Arc::clone(&outbox), share: Arc::new(Share::new(share)), room };
-    let reader = tokio::spawn(read(handler, requests, streams, answers));
-    let frames = stream::unfold((Frames::new(outbox, ()), voice), |(mut frames, voice)| async move {
+    let greeted = Greeted { streams, name: Arc::default() };
+    let name = Arc::clone(&greeted.name);
+    let reader = tokio::spawn(read(handler, requests, greeted, answers));
+    let frames = (Frames::new(outbox, ()), voice, name);
+    let frames = stream::unfold(frames, |(mut frames, voice, name)| async move {
         let envelopes = frames.next().await?;
-        Some((Ok(Frame { sender: Some(voice.sender().message()), envelopes }), (frames, voice)))
+        let sender = voice.to(name.get().map(|(peer, _)| *peer)).message();
+        Some((Ok(Frame { sender: Some(sender), envelopes }), (frames, voice, name)))
     });
     Downward { frames: frames.boxed(), reader: reader.abort_handle() }.boxed()
 }
@@ -119,13 +123,12 @@ impl Drop for Closing {
 async fn read<H: Handler>(
     handler: Arc<H>,
     requests: impl Stream<Item = Result<Frame, Status>> + Send,
-    streams: Streams,
+    greeted: Greeted,
     answers: Answers,
 ) {
     tokio::pin!(requests);
     let closing = Closing(answers);
     let Closing(answers) = &closing;
-    let greeted = Greeted { streams, name: Arc::default() };
     let mut coming = Assembler::default();
     while let Some(Ok(frame)) = requests.next().await {
         let Ok(from) = Sender::from_message(frame.sender.as_ref()) else { return };

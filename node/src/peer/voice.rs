@@ -3,8 +3,13 @@
 //! Until the start has decided whether the node is still who it was, it tells the commit number that it found on disk and
 //! no later one. The decision compares that number with what peers know; a batch of this life, told too early, would
 //! come back as if an earlier life had written it, and the node would take itself for one that was set back.
+//!
+//! For the same reason a member is told no later number before it has said, in this life, what it knows: its answer to a
+//! greeting may be lost on the way, and what that greeting told would come with the answer to the next.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use dynamo_ring::NodeId;
 
@@ -25,6 +30,8 @@ pub struct Voice {
     found: u64,
     /// The start has decided.
     settled: AtomicBool,
+    /// Members that have said, in this life, what they know of this node.
+    heard: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Voice {
@@ -37,8 +44,8 @@ impl Voice {
         layouts: Layouts,
     ) -> Self {
         let found = committer.last_commit();
-        let settled = AtomicBool::new(false);
-        Self { name, node_id, actor: actor.0.into(), committer, layouts, found, settled }
+        let (settled, heard) = (AtomicBool::new(false), Mutex::default());
+        Self { name, node_id, actor: actor.0.into(), committer, layouts, found, settled, heard }
     }
 
     /// Number of the last batch that was found on disk, before anything was written in this life.
@@ -66,9 +73,24 @@ impl Voice {
         self.actor.store(actor.0, Ordering::Release);
     }
 
-    /// What goes into a frame that is sent now.
+    /// `peer` has said what it knows of this node, and may be told the numbers of this life; whether it was the first time.
+    pub fn heard(&self, peer: NodeId) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(peer)
+    }
+
+    /// What goes into a frame to `peer` that is sent now; to one that is not known, if there is none.
+    pub fn to(&self, peer: Option<NodeId>) -> Sender {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        self.says(peer.is_some_and(|peer| heard.contains(&peer)))
+    }
+
+    /// Who this node is and how far it has come, for those who keep no mark of it.
     pub fn sender(&self) -> Sender {
-        let (commit, synced) = if self.settled.load(Ordering::Acquire) {
+        self.says(true)
+    }
+
+    fn says(&self, numbers_of_this_life: bool) -> Sender {
+        let (commit, synced) = if numbers_of_this_life && self.settled.load(Ordering::Acquire) {
             // Synced before commit: read the other way round, a sync between the two would show more synced than written.
             let synced = self.committer.last_synced();
             (self.committer.last_commit(), synced)
@@ -113,5 +135,11 @@ mod tests {
         voice.settle();
         let told = voice.sender().mark;
         assert_eq!((told.commit, told.synced), (found + 1, 0), "written, and not yet synced");
+
+        let (peer, other) = (NodeId([1; 16]), NodeId([2; 16]));
+        let told = |to| voice.to(to).mark.commit;
+        assert_eq!(told(Some(peer)), found, "it has not said what it knows");
+        assert!(voice.heard(peer) && !voice.heard(peer));
+        assert_eq!([told(Some(peer)), told(Some(other)), told(None)], [found + 1, found, found]);
     }
 }

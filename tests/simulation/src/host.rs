@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use dynamo_node::clock::Clock;
 use dynamo_node::engine::{Engine, Ground, Settings};
+use dynamo_node::identity::SetBack;
 use dynamo_node::store::directory::{consume_clean_mark, count_start, write_clean_mark};
 use dynamo_node::store::{Committer, Identity, Limits, MemoryStore, Pump, QueueLimits, Store};
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -61,6 +63,8 @@ pub struct Host {
     settings: Settings,
     life: u64,
     running: Option<Running>,
+    /// A process here took its data for an older copy; nobody puts one back.
+    feigned: Option<SetBack>,
 }
 
 impl std::fmt::Debug for Host {
@@ -74,7 +78,18 @@ impl Host {
     pub fn new(machine: usize, net: Net, chance: Chance, settings: Settings) -> Self {
         let clock = Arc::new(SkewedClock { begun: Instant::now(), off_ms: AtomicI64::new(0) });
         let (disk, life) = (MemoryStore::new(), 0);
-        Self { machine, disk, clock, tells_address: true, net, chance, settings, life, running: None }
+        Self {
+            machine,
+            disk,
+            clock,
+            tells_address: true,
+            net,
+            chance,
+            settings,
+            life,
+            running: None,
+            feigned: None,
+        }
     }
 
     /// The process, if one runs.
@@ -85,6 +100,12 @@ impl Host {
     /// Ends when the process that runs now has gone.
     pub fn gone(&self) -> Option<watch::Receiver<()>> {
         self.running.as_ref().map(|running| running.alive.subscribe())
+    }
+
+    /// Why a process of this machine took its data for an older copy, if one has.
+    pub fn set_back(&self) -> Option<SetBack> {
+        let now = self.engine().and_then(|engine| engine.set_back().now_or_never());
+        self.feigned.or(now)
     }
 
     /// Why the store of the process that runs has failed, if it has.
@@ -143,6 +164,7 @@ impl Host {
     /// The process is gone this moment, and of what its disk had not synced a part.
     pub async fn crash(&mut self) {
         self.net.unplug(self.machine);
+        self.feigned = self.set_back();
         let Some(mut running) = self.running.take() else { return };
         if let Some(pump) = running.pump.lock().unwrap_or_else(PoisonError::into_inner).take() {
             pump.abandon();
@@ -155,6 +177,7 @@ impl Host {
 
     /// The process ends as it should: what it was given is on disk, and the mark says so.
     pub async fn stop(&mut self) {
+        self.feigned = self.set_back();
         let Some(mut running) = self.running.take() else { return };
         running.engine.drain().await;
         running.engine.close().await;

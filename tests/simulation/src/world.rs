@@ -103,6 +103,9 @@ impl World {
         let mut apart = Vec::new();
         for host in self.hosts.iter() {
             let host = host.lock().await;
+            if let Some(why) = host.set_back() {
+                apart.push(format!("machine {}, which nobody set back: {why}", host.machine));
+            }
             let Some(engine) = host.engine() else {
                 apart.push(format!("machine {} does not run", host.machine));
                 continue;
