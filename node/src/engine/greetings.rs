@@ -1,7 +1,8 @@
 //! What peers say of this node when they are greeted for the first time in this life.
 //!
-//! What a peer knows then it was told by an earlier life: this one tells it nothing before ([`Voice::to`]). So it is held against what this life found on disk, not against
-//! what it has written since: a few new batches would hide that a few old ones are missing.
+//! What a peer knows then it was told by an earlier life: this one tells it nothing before ([`Voice::to`]). So it is held
+//! against what this life found on disk, not against what it has written since: a few new batches would hide that a few
+//! old ones are missing.
 
 use std::sync::Arc;
 
