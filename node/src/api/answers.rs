@@ -7,9 +7,19 @@ use axum::BoxError;
 use axum::body::{Body, HttpBody};
 use axum::http::Response;
 use bytes::Bytes;
+use dynamo_proto::v1::GetResponse;
 use http_body_util::BodyExt;
 
 use crate::peer::room::Held;
+
+/// What a read found, with the room that it takes until it has gone. Small answers take none: the gate counts them.
+#[derive(Debug)]
+pub struct Found {
+    /// The answer.
+    pub response: GetResponse,
+    /// Its room.
+    pub held: Option<Held>,
+}
 
 /// Room that an answer takes, as an extension of its response.
 #[derive(Debug, Clone)]

@@ -16,10 +16,10 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
-use super::answers::Holding;
+use super::answers::{Found, Holding};
 use super::batch::{self, Times};
 use super::record::RecordText;
-use super::requests::{Found, Requests};
+use super::requests::Requests;
 use super::{deadline, pieces};
 use crate::layout::Layouts;
 use crate::spans;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::requests::Found;
+use super::answers::Found;
 
 /// Bytes of a value in one piece.
 pub const PIECE: usize = 512 << 10;

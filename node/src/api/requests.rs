@@ -15,6 +15,7 @@ use prost::Message;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::answers::Found;
 use super::door::{Admitted, Door};
 use super::errors::{self, Violations};
 use super::metrics::{ApiMetrics, Op};
@@ -60,15 +61,6 @@ impl From<CoordinateError> for Failed {
             why => Self::Status(errors::status(why)),
         }
     }
-}
-
-/// What a read found, with the room that it takes until it has gone. Small answers take none: the gate counts them.
-#[derive(Debug)]
-pub struct Found {
-    /// The answer.
-    pub response: GetResponse,
-    /// Its room.
-    pub held: Option<Held>,
 }
 
 /// Takes clients' requests. Cheap to clone.
@@ -142,9 +134,7 @@ impl Requests {
             let admitted = self.door.put(request).map_err(|wrong| Failed::Status(wrong.status()))?;
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
             let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
-                self.coordinator.write(order(admitted, terms)).await?;
-            spans::quorum(answered, sloppy, epoch);
-            self.metrics.found(Op::Put, versions);
+                self.written(Op::Put, order(admitted, terms)).await?;
             let (answered, siblings) = (count(answered), count(versions));
             Ok(PutResponse { context, answered, sloppy, epoch, siblings, witness })
         };
@@ -165,13 +155,19 @@ impl Requests {
             let admitted = self.door.delete(request).map_err(|wrong| Failed::Status(wrong.status()))?;
             let terms = Terms { quorum, strict, forwarded, until: begun + within, pass };
             let WriteAnswer { context, witness, answered, sloppy, epoch, versions } =
-                self.coordinator.write(order(admitted, terms)).await?;
-            spans::quorum(answered, sloppy, epoch);
-            self.metrics.found(Op::Delete, versions);
+                self.written(Op::Delete, order(admitted, terms)).await?;
             let (answered, siblings) = (count(answered), count(versions));
             Ok(DeleteResponse { context, answered, sloppy, epoch, siblings, witness })
         };
         self.counted(Op::Delete, forwarded, begun, answer.await)
+    }
+
+    /// A write of either kind, and what figures and traces show of its answer.
+    async fn written(&self, op: Op, order: WriteOrder) -> Result<WriteAnswer, Failed> {
+        let answer = self.coordinator.write(order).await?;
+        spans::quorum(answer.answered, answer.sloppy, answer.epoch);
+        self.metrics.found(op, answer.versions);
+        Ok(answer)
     }
 
     /// A read out of a batch: as if it had come alone. What it holds is to be kept until the answer is taken.

@@ -1,10 +1,10 @@
-//! Which answer belongs to which question.
+//! Which answer belongs to which question; and the refusal of one for want of room.
 
 use dynamo_proto::v1::response::Result as Body;
 use dynamo_proto::v1::{
     FetchManyReply, FetchReply, GossipReply, GossipTellReply, HelloReply, LayoutReply, ListPartitionReply,
-    MerkleChildrenReply, MerkleRootsReply, ReapBarrierReply, ReapKeysReply, ReapVotes, StoreManyReply,
-    StoreReply,
+    MerkleChildrenReply, MerkleRootsReply, ReapBarrierReply, ReapKeysReply, ReapVotes, Refusal,
+    StoreManyReply, StoreReply, refusal,
 };
 
 /// One kind of answer.
@@ -46,4 +46,10 @@ answers! {
     ReapKeys(ReapKeysReply),
     Gossip(GossipReply),
     GossipTell(GossipTellReply),
+}
+
+/// There is no room now. Nothing was done.
+pub(super) fn overloaded(message: String) -> Body {
+    let reason = refusal::Reason::Overloaded.into();
+    Body::Refused(Refusal { reason, message, ..Refusal::default() })
 }

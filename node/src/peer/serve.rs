@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{Envelope, Frame, Request, Response, envelope, refusal, request::Op};
+use dynamo_proto::v1::{Envelope, Frame, Request, Response, envelope, request::Op};
 use dynamo_ring::NodeId;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 use tracing::Instrument;
 
+use super::answer::overloaded;
 use super::lanes::Bounds;
 use super::outbox::{Frames, Outbox, Post};
 use super::parts::{Assembler, Came, WHOLE};
@@ -282,16 +283,7 @@ fn no_room(bytes: usize, room: &Room) -> Body {
         "a message of {bytes} bytes finds no room beside others ({room} bytes in all, --max-large-bytes); \
          try again, or another member"
     );
-    refused(refusal::Reason::Overloaded, message)
-}
-
-/// A refusal without a record.
-pub fn refused(reason: refusal::Reason, message: impl Into<String>) -> Body {
-    Body::Refused(dynamo_proto::v1::Refusal {
-        reason: reason.into(),
-        message: message.into(),
-        record: bytes::Bytes::new(),
-    })
+    overloaded(message)
 }
 
 #[cfg(test)]

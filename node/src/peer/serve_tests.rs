@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use dynamo_proto::v1::{
-    FetchReply, FetchRequest, HelloReply, HelloRequest, ReapBarrierRequest, StoreRequest,
+    FetchReply, FetchRequest, HelloReply, HelloRequest, ReapBarrierRequest, StoreRequest, refusal,
 };
 use futures::FutureExt;
 use tokio::sync::mpsc;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{Request, refusal, request::Op};
+use dynamo_proto::v1::{Request, request::Op};
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::answer::overloaded;
 use super::room::Held;
-use super::serve::refused;
 
 /// Bytes of one permit: a semaphore counts in u32, memory does not fit.
 const UNIT: usize = 1024;
@@ -73,14 +73,14 @@ impl Share {
     pub(super) fn admit(&self, request: &Request, held: Option<Held>) -> Result<Permits, Body> {
         let ShareLimits { requests, bytes, forwards } = self.limits;
         let slot = Arc::clone(&self.requests).try_acquire_owned();
-        let slot = slot.map_err(|_| overloaded(requests, "requests", "--peer-requests"))?;
+        let slot = slot.map_err(|_| beyond(requests, "requests", "--peer-requests"))?;
         let weight = if held.is_some() { 0 } else { request.encoded_len() };
         let units = Arc::clone(&self.units).try_acquire_many_owned(self.units_of(weight));
-        let units = units.map_err(|_| overloaded(bytes, "bytes of requests", "--peer-request-bytes"))?;
+        let units = units.map_err(|_| beyond(bytes, "bytes of requests", "--peer-request-bytes"))?;
         let forward = match &request.op {
             Some(Op::ForwardGet(_) | Op::ForwardPut(_) | Op::ForwardDelete(_)) => {
                 let forward = Arc::clone(&self.forwards).try_acquire_owned();
-                Some(forward.map_err(|_| overloaded(forwards, "forwarded requests", "--peer-forwards"))?)
+                Some(forward.map_err(|_| beyond(forwards, "forwarded requests", "--peer-forwards"))?)
             }
             _ => None,
         };
@@ -90,7 +90,7 @@ impl Share {
     /// Lets an answer of so many bytes wait, or refuses it at once.
     pub(super) fn answer(&self, bytes: usize) -> Result<Answering, Body> {
         let units = Arc::clone(&self.answers).try_acquire_many_owned(self.units_of(bytes));
-        let refused = |_| overloaded(self.limits.bytes, "bytes of answers", "--peer-request-bytes");
+        let refused = |_| beyond(self.limits.bytes, "bytes of answers", "--peer-request-bytes");
         units.map(|units| Answering { _units: units }).map_err(refused)
     }
 
@@ -99,17 +99,17 @@ impl Share {
     }
 }
 
-fn overloaded(limit: usize, what: &str, flag: &str) -> Body {
+fn beyond(limit: usize, what: &str, flag: &str) -> Body {
     let message = format!(
         "{limit} {what} of the member that asks are in service here, its share ({flag}); try another member, or later"
     );
-    refused(refusal::Reason::Overloaded, message)
+    overloaded(message)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use dynamo_proto::v1::{GetRequest, StoreRequest};
+    use dynamo_proto::v1::{GetRequest, StoreRequest, refusal};
 
     use super::*;
     use crate::peer::room::Room;
