@@ -85,6 +85,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: format!("cart-{i}:7070"),
+            weight: 1,
         }
     }
 

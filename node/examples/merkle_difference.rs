@@ -80,6 +80,7 @@ fn member(i: u8) -> Member {
         node_id: NodeId([i; 16]),
         zone: String::new(),
         address: format!("cart-{i}:7070"),
+        weight: 1,
     }
 }
 

@@ -168,7 +168,7 @@ async fn a_frozen_member_is_noticed_within_seconds_and_writes_go_on_meanwhile() 
         let process = Process::start(tempfile::tempdir().unwrap());
         let node_id = NodeId(process.status().await.node_id[..].try_into().unwrap());
         let (name, address) = (format!("cart-{i}"), process.address.clone());
-        members.push(Member { name, node_id, zone: String::new(), address });
+        members.push(Member { name, node_id, zone: String::new(), address, weight: 1 });
         processes.push(process);
     }
     let layout = plan::first(&members, Partitions::new(16).unwrap(), 3, ClusterId([7; 16])).unwrap();

@@ -179,6 +179,7 @@ async fn lesson_5_no_reaping_while_a_change_of_layout_is_under_way() {
         node_id: NodeId([4; 16]),
         zone: String::new(),
         address: "cart-3:7070".to_owned(),
+        weight: 1,
     };
     let mut members = engines.record.stable().members().to_vec();
     members.push(newcomer);

@@ -8,7 +8,7 @@ use dynamo_ring::{ClusterId, Member, NodeId, Partitions, plan};
 fn member(number: u8, zones: u8) -> Member {
     let zone = number.checked_rem(zones).map_or_else(String::new, |zone| format!("zone-{zone}"));
     let name = format!("cart-{number}");
-    Member { node_id: NodeId([number; 16]), zone, address: format!("{name}:7070"), name }
+    Member { node_id: NodeId([number; 16]), zone, address: format!("{name}:7070"), name, weight: 1 }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -26,6 +26,23 @@ pub struct Member {
     pub zone: String,
     /// Where peers dial it, `host:port`; a stable name, since gossip carries the passing addresses.
     pub address: String,
+    /// How much it is to hold, next to the others: one of weight 2 gets twice the replicas and tokens of one of
+    /// weight 1. From 1 to [`MAX_WEIGHT`]; 1 where nobody says otherwise, and then it is not written down.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u16,
+}
+
+/// The most that one member may weigh: further apart, the small ones would hold next to nothing, which is no cluster
+/// that anybody means.
+pub const MAX_WEIGHT: u16 = 64;
+
+const fn one() -> u16 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands it over so
+const fn is_one(weight: &u16) -> bool {
+    *weight == 1
 }
 
 /// The members of a cluster and what each of them holds, at one epoch.
@@ -45,8 +62,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// A layout, if everything in it holds: at least `n` members, sorted by name, of unique names and node ids, and
-    /// for each partition a row of exactly `n` different members, the token's owner first.
+    /// A layout, if everything in it holds: at least `n` members, sorted by name, of unique names and node ids and of
+    /// possible weights, and for each partition a row of exactly `n` different members, the token's owner first.
     ///
     /// Fewer than `n` members are an error and not a shorter row: a write quorum that the spec promises would
     /// silently shrink.
@@ -80,7 +97,9 @@ impl Layout {
     ///
     /// The hash is the first 16 bytes of the SHA-256 of: the text `dynamo.layout.v1`, the cluster id, the epoch
     /// (u64), Q (u16), N (u8), the number of members (u16), for each member its node id, then name, zone and address,
-    /// each as length (u32) and bytes, then the table row by row, each entry a u16. Integers are big-endian.
+    /// each as length (u32) and bytes, then the table row by row, each entry a u16. Integers are big-endian. Where any
+    /// weight is not 1, the weights of all members follow, each a u16: so a layout without weights has the hash that
+    /// it had before there were any.
     pub const fn id(&self) -> LayoutId {
         self.id
     }
@@ -175,6 +194,9 @@ impl Layout {
         let count = u16::try_from(members.len()).map_err(|_| LayoutError::TooManyMembers(members.len()))?;
         if members.iter().any(|m| m.name.is_empty()) {
             return Err(LayoutError::Nameless);
+        }
+        if let Some(m) = members.iter().find(|m| !(1..=MAX_WEIGHT).contains(&m.weight)) {
+            return Err(LayoutError::Weight { name: m.name.clone(), weight: m.weight });
         }
         for pair in members.windows(2) {
             if pair[0].name == pair[1].name {

@@ -28,7 +28,7 @@ pub mod record;
 pub mod view;
 
 pub use id::{ClusterId, LayoutHash, LayoutId, NodeId};
-pub use layout::{Layout, LayoutError, Member};
+pub use layout::{Layout, LayoutError, MAX_WEIGHT, Member};
 pub use plan::{Move, PlanError};
 pub use position::{Partition, Partitions, Position};
 pub use preference::PreferenceList;

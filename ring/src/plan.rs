@@ -1,4 +1,4 @@
-//! The next layout: balanced, zones apart, fewest moves.
+//! The next layout: balanced by weight, zones apart, fewest moves.
 //!
 //! Placement is one network flow. Each partition sends N units through its zones to different members; a member takes
 //! between a lower and an upper number of units, which differ by at most one; a unit that lands where the replica
@@ -52,11 +52,11 @@ fn sorted(members: &[Member], n: u8) -> Result<Vec<Member>, PlanError> {
     Ok(members)
 }
 
-/// Whether these are the same nodes in the same zones: then nothing that decides a placement has changed, and even an
+/// Whether these are the same nodes in the same zones, of the same weights: then nothing that decides a placement has changed, and even an
 /// unbalanced table stays.
 fn same_places(before: &[Member], after: &[Member]) -> bool {
-    let places = |members: &[Member]| -> BTreeMap<NodeId, String> {
-        members.iter().map(|m| (m.node_id, m.zone.clone())).collect()
+    let places = |members: &[Member]| -> BTreeMap<NodeId, (String, u16)> {
+        members.iter().map(|m| (m.node_id, (m.zone.clone(), m.weight))).collect()
     };
     places(before) == places(after)
 }

@@ -84,6 +84,7 @@ mod tests {
                     node_id: NodeId([i; 16]),
                     zone: String::new(),
                     address: String::new(),
+                    weight: 1,
                 };
                 let q = Partitions::new(16).unwrap();
                 let n = u8::try_from(n).unwrap();

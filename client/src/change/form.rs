@@ -46,9 +46,13 @@ pub fn member(candidate: &Candidate) -> Result<Member, FormError> {
     let address = candidate.address.clone();
     let Some(status) = &candidate.status else { return Err(FormError::Silent(address)) };
     match node_id(&status.node_id) {
-        Some(node_id) if !status.name.is_empty() => {
-            Ok(Member { name: status.name.clone(), node_id, zone: candidate.zone.clone(), address })
-        }
+        Some(node_id) if !status.name.is_empty() => Ok(Member {
+            name: status.name.clone(),
+            node_id,
+            zone: candidate.zone.clone(),
+            address,
+            weight: 1,
+        }),
         _ => Err(FormError::NoIdentity(address)),
     }
 }
@@ -90,6 +94,7 @@ pub(super) mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: format!("127.0.0.1:{}", 7000 + u16::from(i)),
+            weight: 1,
         }
     }
 

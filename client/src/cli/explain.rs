@@ -220,6 +220,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: format!("h:{i}"),
+            weight: 1,
         };
         let members: Vec<_> = (0..members).map(member).collect();
         let layout = plan::first(&members, Partitions::new(8).unwrap(), 3, ClusterId([0; 16])).unwrap();

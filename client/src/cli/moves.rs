@@ -76,6 +76,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: String::new(),
+            weight: 1,
         };
         let members: Vec<_> = (0..4).map(member).collect();
         let q = Partitions::new(16).unwrap();

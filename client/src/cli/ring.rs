@@ -71,14 +71,16 @@ fn overview(record: &Record, all: bool) -> String {
         quorum.r,
         quorum.w
     );
-    let mut rows =
-        vec![["MEMBER", "ZONE", "REPLICAS", "TOKENS", "TARGET", "ADDRESS"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["MEMBER", "ZONE", "WEIGHT", "REPLICAS", "TOKENS", "TARGET", "ADDRESS"].map(str::to_owned).to_vec(),
+    ];
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    for Member { name, node_id, zone, address } in record.view().members() {
+    for Member { name, node_id, zone, address, weight } in record.view().members() {
         let target = record.target().map(|t| t.layout.partitions_of(node_id).count().to_string());
         rows.push(vec![
             name.clone(),
             or_dash(zone),
+            weight.to_string(),
             stable.partitions_of(node_id).count().to_string(),
             stable.tokens_of(node_id).count().to_string(),
             target.unwrap_or_else(|| "-".into()),
@@ -170,6 +172,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: format!("h:{i}"),
+            weight: 1,
         };
         let members: Vec<_> = (0..4).map(member).collect();
         let first = plan::first(&members[..3], Partitions::new(8).unwrap(), 3, ClusterId([0; 16])).unwrap();
@@ -183,7 +186,7 @@ mod tests {
         assert!(text.contains("step Proposed") && text.contains("m-3"), "{text}");
         assert_eq!(text.lines().filter(|line| line.contains("->")).count(), 8);
         let newcomer = text.lines().find(|line| line.starts_with("m-3")).unwrap();
-        assert_eq!(newcomer.split_whitespace().collect::<Vec<_>>(), ["m-3", "-", "0", "0", "6", "h:3"]);
+        assert_eq!(newcomer.split_whitespace().collect::<Vec<_>>(), ["m-3", "-", "1", "0", "0", "6", "h:3"]);
     }
 
     #[test]

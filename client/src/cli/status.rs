@@ -251,6 +251,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: format!("zone-{}", i % 2),
             address: format!("h:{i}"),
+            weight: 1,
         }
     }
 

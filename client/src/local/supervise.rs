@@ -78,7 +78,7 @@ pub fn decide(wanted: u16, observed: &Observed) -> Vec<Effect> {
 /// The member that this node is: its name, node id and address.
 pub fn member(status: &proto::NodeStatus, address: String) -> Option<Member> {
     let node_id = node_id(&status.node_id)?;
-    Some(Member { name: status.name.clone(), node_id, zone: String::new(), address })
+    Some(Member { name: status.name.clone(), node_id, zone: String::new(), address, weight: 1 })
 }
 
 fn may_hold_data(record: &Record) -> impl Iterator<Item = u16> + '_ {

@@ -254,6 +254,7 @@ pub(crate) fn member(i: u8, address: &impl ToString) -> Member {
         node_id: NodeId([i; 16]),
         zone: String::new(),
         address: address.to_string(),
+        weight: 1,
     }
 }
 

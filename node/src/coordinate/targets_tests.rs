@@ -4,7 +4,13 @@ use super::*;
 
 fn member(i: u8) -> Member {
     let address = format!("cart-{i}.cart-peers:7070");
-    Member { name: format!("cart-{i}"), node_id: NodeId([i + 1; 16]), zone: String::new(), address }
+    Member {
+        name: format!("cart-{i}"),
+        node_id: NodeId([i + 1; 16]),
+        zone: String::new(),
+        address,
+        weight: 1,
+    }
 }
 
 fn record(count: u8) -> Record {

@@ -78,6 +78,7 @@ mod tests {
             node_id: NodeId([1; 16]),
             zone: String::new(),
             address: "cart-0:7070".to_owned(),
+            weight: 1,
         };
         let heard = ["10.0.0.1:7070", "cart-0:7070", "10.0.0.1:7070"].map(str::to_owned).to_vec();
         assert_eq!(candidates(&member, heard), ["cart-0:7070", "10.0.0.1:7070"]);

@@ -89,6 +89,7 @@ impl Engines {
             node_id: node_id(i),
             zone: String::new(),
             address: address(i),
+            weight: 1,
         };
         let members: Vec<Member> = (0..count).map(member).collect();
         let cluster = ClusterId([7; 16]);

@@ -43,6 +43,7 @@ pub(crate) fn member(i: u8) -> Member {
         node_id: node_id(i),
         zone: String::new(),
         address: format!("cart-{i}:7070"),
+        weight: 1,
     }
 }
 

@@ -91,6 +91,7 @@ impl Pod {
             node_id: self.node_id,
             zone: String::new(),
             address: self.address.to_string(),
+            weight: 1,
         }
     }
 

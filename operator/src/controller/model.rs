@@ -32,6 +32,7 @@ pub(crate) fn members(count: u32) -> Vec<Member> {
         node_id: node_id(u64::from(ordinal) + 1),
         zone: String::new(),
         address: names.address(ordinal),
+        weight: 1,
     };
     (0..count).map(member).collect()
 }

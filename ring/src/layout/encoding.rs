@@ -69,6 +69,9 @@ pub(super) fn hash(layout: &Layout) -> LayoutHash {
     for index in &layout.table {
         sha.update(index.to_be_bytes());
     }
+    if layout.members.iter().any(|member| member.weight != 1) {
+        layout.members.iter().for_each(|member| sha.update(member.weight.to_be_bytes()));
+    }
     let digest: [u8; 32] = sha.finalize().into();
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);

@@ -1,3 +1,4 @@
+use super::MAX_WEIGHT;
 use crate::{LayoutHash, NodeId, Partition, Partitions};
 
 /// What is wrong with a layout. It is never repaired in silence: the one who wrote it has to write another.
@@ -23,6 +24,14 @@ pub enum LayoutError {
     /// A member without a name.
     #[error("a member has no name")]
     Nameless,
+    /// A weight that no member can have.
+    #[error("member `{name}` has weight {weight}: give one from 1 to {MAX_WEIGHT}")]
+    Weight {
+        /// Whose.
+        name: String,
+        /// As it was given.
+        weight: u16,
+    },
     /// Two members of one name.
     #[error("member `{0}` is listed twice")]
     NameTwice(String),

@@ -6,6 +6,7 @@ fn member(name: &str, id: u8) -> Member {
         node_id: NodeId([id; 16]),
         zone: String::new(),
         address: format!("{name}:7000"),
+        weight: 1,
     }
 }
 
@@ -90,6 +91,7 @@ fn the_hash_covers_everything() {
         |m: &mut Member| m.name.push('x'),
         |m: &mut Member| m.zone.push('x'),
         |m: &mut Member| m.address.push('x'),
+        |m: &mut Member| m.weight = 2,
         |m: &mut Member| {
             m.node_id.0[0] ^= 1;
         },
@@ -108,6 +110,34 @@ fn the_hash_covers_everything() {
 fn the_hash_is_fixed_for_ever() {
     // Nodes of different versions compare hashes. A change of this value is a change of format.
     assert_eq!(built(2, three(), &rows()).unwrap().id().hash.to_string(), "ef187213a39b930e175490d6ed5d8bfd");
+}
+
+/// What was written before members had weights is read, and a layout without weights is written as it was then.
+#[test]
+fn a_weight_of_one_leaves_no_trace() {
+    let layout = built(2, three(), &rows()).unwrap();
+    let json = serde_json::to_string(&layout).unwrap();
+    assert!(!json.contains("weight"), "{json}");
+    assert_eq!(serde_json::from_str::<Layout>(&json).unwrap(), layout);
+}
+
+#[test]
+fn a_weight_is_written_down_hashed_and_bounded() {
+    let weighing = |weight: u16| {
+        let mut members = three();
+        members[1].weight = weight;
+        built(2, members, &rows())
+    };
+    let heavy = weighing(64).unwrap();
+    assert_eq!(heavy.id().hash.to_string(), "ffe46fc0ad393cbdd015a9bc4015a083");
+    let json = serde_json::to_string(&heavy).unwrap();
+    assert_eq!(json.matches("\"weight\":64").count(), 1);
+    assert_eq!(serde_json::from_str::<Layout>(&json).unwrap(), heavy);
+    for bad in [0, 65] {
+        let refused = weighing(bad).unwrap_err();
+        assert_eq!(refused, LayoutError::Weight { name: "cart-1".into(), weight: bad });
+        assert!(refused.to_string().contains("from 1 to 64"));
+    }
 }
 
 #[test]

@@ -135,11 +135,11 @@ impl<'a> Placement<'a> {
         Ok(rows)
     }
 
-    /// Where in each row the owner stands: tokens shared as evenly as the rows allow, and kept where they are if
+    /// Where in each row the owner stands: tokens shared by weight as evenly as the rows allow, and kept where they are if
     /// possible. No data moves by this, so balance comes before keeping.
     fn owners(&self, rows: &[Vec<u16>]) -> Result<Vec<usize>, PlanError> {
         let q = u32::from(self.partitions.get());
-        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        let weight: u32 = self.members.iter().map(|member| u32::from(member.weight)).sum();
         let mut net = Network::new(self.first_free_node(), SOURCE, SINK);
         for partition in shuffled(self.partitions, self.salt) {
             net.arc(SOURCE, Self::partition_node(partition), 1, 0);
@@ -152,8 +152,11 @@ impl<'a> Placement<'a> {
             };
             choices.push(row.iter().map(arc).collect());
         }
-        let into_sink: Vec<Arc> =
-            self.indexes().map(|index| net.arc(self.member_node(index), SINK, q / members, 0)).collect();
+        let into_sink: Vec<Arc> = self
+            .indexes()
+            .zip(self.members)
+            .map(|(index, m)| net.arc(self.member_node(index), SINK, q * u32::from(m.weight) / weight, 0))
+            .collect();
         let mut owned = net.fill();
         // Once round for the remainder. More only where zones keep some members from owning their share.
         for _ in 0..q {

@@ -22,6 +22,7 @@ fn member(number: usize, zone: u8) -> Member {
         node_id: NodeId(id),
         zone,
         address: format!("cart-{number}:7000"),
+        weight: 1,
     }
 }
 
@@ -64,17 +65,22 @@ struct Journey {
 }
 
 fn journeys(zones: u8) -> impl Strategy<Value = Journey> {
+    weighted_journeys(zones, 1)
+}
+
+/// Each member of the pool has a weight from 1 to `heaviest`.
+fn weighted_journeys(zones: u8, heaviest: u16) -> impl Strategy<Value = Journey> {
     (3u32..=6, 1u8..=4).prop_flat_map(move |(bits, n)| {
         let stop = prop::collection::btree_set(0usize..14, usize::from(n)..=13);
         let zone_of = prop::collection::vec(0..zones, 14);
-        (zone_of, prop::collection::vec(stop, 2..5)).prop_map(move |(zone_of, stops)| Journey {
-            q: q(1 << bits),
-            n,
-            stops: stops
-                .into_iter()
-                .map(|stop| stop.into_iter().map(|i| member(i, zone_of[i])).collect())
-                .collect(),
-        })
+        let weight_of = prop::collection::vec(1..=heaviest, 14);
+        (zone_of, weight_of, prop::collection::vec(stop, 2..5)).prop_map(
+            move |(zone_of, weight_of, stops)| {
+                let member = |i: usize| Member { weight: weight_of[i], ..member(i, zone_of[i]) };
+                let stops = stops.into_iter().map(|stop| stop.into_iter().map(member).collect()).collect();
+                Journey { q: q(1 << bits), n, stops }
+            },
+        )
     })
 }
 
@@ -133,8 +139,30 @@ proptest! {
         }
     }
 
+    /// And as far as no member can hold a partition twice.
     #[test]
-    fn zones_apart(journey in journeys(5)) {
+    fn balanced_by_weight(journey in weighted_journeys(5, 6)) {
+        for layout in journey.layouts() {
+            prop_assert_eq!(exchange::fairer(&layout, crowding(&layout)), None, "{:?}", loads(&layout));
+        }
+    }
+
+    /// Without zones, and where no weight asks for more than everything: the fair share, rounded down or up.
+    #[test]
+    fn replicas_and_tokens_go_by_weight(journey in weighted_journeys(1, 6)) {
+        for layout in journey.layouts() {
+            let weight: usize = layout.members().iter().map(|m| usize::from(m.weight)).sum();
+            let (q, n) = (layout.partitions().count(), usize::from(layout.n()));
+            for (member, load) in layout.members().iter().zip(loads(&layout)) {
+                let share = q * n * usize::from(member.weight);
+                let over = layout.members().iter().any(|m| q * n * usize::from(m.weight) > q * weight);
+                prop_assert!(over || (share / weight..=share.div_ceil(weight)).contains(&load), "{:?}", member);
+            }
+        }
+    }
+
+    #[test]
+    fn zones_apart(journey in weighted_journeys(5, 3)) {
         for layout in journey.layouts() {
             let zones: BTreeSet<&str> = layout.members().iter().map(|m| m.zone.as_str()).collect();
             let room = |cap: usize| -> usize {
@@ -158,6 +186,22 @@ proptest! {
     /// This is "moves the fewest", exactly: for any zones, or none.
     #[test]
     fn no_exchange_saves_a_move(journey in journeys(5)) {
+        for pair in journey.layouts().windows(2) {
+            prop_assert!(!exchange::cheaper(&pair[0], &pair[1]));
+        }
+    }
+
+    /// The same with weights, which change on the way.
+    #[test]
+    fn no_exchange_saves_a_move_whatever_members_weigh(
+        journey in weighted_journeys(4, 5), weights in prop::collection::vec(1u16..=5, 14)
+    ) {
+        let mut journey = journey;
+        let mut again = journey.stops[0].clone();
+        again.iter_mut().zip(weights).for_each(|(member, weight)| member.weight = weight);
+        journey.stops.push(again.clone());
+        again[0].weight += 1;
+        journey.stops.push(again);
         for pair in journey.layouts().windows(2) {
             prop_assert!(!exchange::cheaper(&pair[0], &pair[1]));
         }
@@ -235,6 +279,21 @@ fn a_new_disk_under_an_old_name_gains_what_the_lost_one_held() {
     let moved = moves(&stable, &next);
     assert!(moved.iter().all(|m| m.member == members[2].node_id));
     assert!(moved.len().abs_diff(stable.partitions_of(&lost).count()) <= 1);
+}
+
+#[test]
+fn a_weight_that_changes_moves_what_it_asks_for() {
+    let stable = first(&unzoned(4), q(64), 3, CLUSTER).unwrap();
+    assert_eq!(loads(&stable), [48; 4]);
+    let mut members = unzoned(4);
+    members[3].weight = 2;
+    let next = plan(&stable, &members, 2).unwrap();
+    // 192 over a weight of 5 would be 76 of 64 for the heavy one: it holds everything, the others share the rest.
+    let mut shares = loads(&next);
+    shares.sort_unstable();
+    assert_eq!(shares, [42, 43, 43, 64]);
+    assert_eq!(moves(&stable, &next).len(), 16);
+    assert!(moves(&stable, &next).iter().all(|m| m.member == members[3].node_id));
 }
 
 #[test]

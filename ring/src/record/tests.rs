@@ -9,6 +9,7 @@ pub(crate) fn member(i: u8) -> Member {
         node_id: NodeId([i + 1; 16]),
         zone: String::new(),
         address: format!("cart-{i}.cart:7000"),
+        weight: 1,
     }
 }
 

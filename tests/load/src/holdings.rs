@@ -72,6 +72,7 @@ mod tests {
             node_id: NodeId([i; 16]),
             zone: String::new(),
             address: String::new(),
+            weight: 1,
         };
         let members: Vec<_> = (0..4).map(member).collect();
         let layout = plan::first(&members, Partitions::new(8).unwrap(), 3, ClusterId([1; 16])).unwrap();

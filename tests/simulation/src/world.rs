@@ -135,5 +135,11 @@ impl World {
 }
 
 fn member(machine: usize, node_id: NodeId) -> Member {
-    Member { name: format!("cart-{machine}"), node_id, zone: String::new(), address: name(machine) }
+    Member {
+        name: format!("cart-{machine}"),
+        node_id,
+        zone: String::new(),
+        address: name(machine),
+        weight: 1,
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) fn members(range: std::ops::Range<u8>) -> Vec<Member> {
         node_id: member_id(i),
         zone: String::new(),
         address: format!("cart-{i}.cart-peers:7070"),
+        weight: 1,
     };
     range.map(member).collect()
 }

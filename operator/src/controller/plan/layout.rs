@@ -63,6 +63,7 @@ fn first(observed: &Observed, desired: &Desired, seed: &Seed) -> Plan {
             node_id: answer(ordinal)?.node_id(),
             zone: observed.pods.get(&ordinal)?.zone.clone(),
             address: names.address(ordinal),
+            weight: 1,
         })
     };
     let members: Vec<Member> = (0..desired.replicas).filter_map(member).collect();

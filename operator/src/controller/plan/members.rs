@@ -159,6 +159,7 @@ fn member(record: &Record, desired: &Desired, ordinal: u32, node_id: NodeId, zon
         node_id,
         zone: zone.to_owned(),
         address: desired.names.address(ordinal),
+        weight: 1,
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A unit of load may pass from member x to member y if some partition that x holds and y does not may be held by y
 //! in its place, with zones kept apart. A layout is as fair as can be if no such passing on, over any number of
-//! members, takes a unit to a member that has at least two less; and it has the fewest moves if no closed round of
+//! members, takes a unit to a member that has at least two less (of equal weight); and it has the fewest moves if no closed round of
 //! passing on saves one. (Both are the classical optimality conditions: a local one implies the global one.)
 
 use std::collections::BTreeMap;
@@ -49,13 +49,17 @@ fn close(cost: &mut [Vec<i32>]) {
     }
 }
 
-/// Two members between which a unit could be passed so that the loads come closer.
+/// Two members between which a unit could be passed so that the loads, each by its weight, come closer: even then the
+/// first would have no less for its weight than the second. With equal weights: it has at least two more.
 pub(super) fn fairer(layout: &Layout, cap: usize) -> Option<(usize, usize)> {
     let load = loads(layout);
     let mut cost = passing(None, layout, cap);
     close(&mut cost);
     let pairs = (0..load.len()).flat_map(|x| (0..load.len()).map(move |y| (x, y)));
-    pairs.into_iter().find(|&(x, y)| cost[x][y] < NEVER && load[x] >= load[y] + 2)
+    let weight: Vec<usize> = layout.members().iter().map(|m| usize::from(m.weight)).collect();
+    pairs.into_iter().find(|&(x, y)| {
+        cost[x][y] < NEVER && load[x] > 0 && (load[x] - 1) * weight[y] >= (load[y] + 1) * weight[x]
+    })
 }
 
 /// Whether some exchange within the loads' bounds would save a move.

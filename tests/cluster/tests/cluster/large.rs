@@ -88,7 +88,7 @@ async fn a_key_of_64_mib_is_read_repaired_moved_and_settled() {
     let address = bench.cluster.address(3).unwrap();
     let status = bench.cluster.driver().status(&address).await.unwrap();
     let node_id = NodeId(status.node_id[..].try_into().unwrap());
-    let joining = Member { name: status.name, node_id, zone: String::new(), address };
+    let joining = Member { name: status.name, node_id, zone: String::new(), address, weight: 1 };
     let (key, partition) = key_that_moves(&bench, joining.clone()).await;
 
     // Each alone, while the two others are frozen: nothing passes between them.
