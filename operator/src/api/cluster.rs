@@ -88,6 +88,12 @@ pub struct DynamoClusterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$")))]
     pub lost_members: Vec<String>,
+    /// Node ids of living members that are to begin anew on a volume of their own, one after another: to move a disk.
+    /// The member gives everything away and retires, its volume claim is deleted (what becomes of the disk is up to its
+    /// class), and a new member takes its place. An id whose member has retired asks for nothing any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$")))]
+    pub replace_members: Vec<String>,
     /// What becomes of volumes and layout when this resource is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) replicas: u32,
     /// `spec.lostMembers`.
     pub(crate) lost: Vec<NodeId>,
+    /// `spec.replaceMembers`.
+    pub(crate) replaced: Vec<NodeId>,
     pub(crate) statefulset: Option<StatefulSet>,
     pub(crate) layout: Option<(Version, Record)>,
     pub(crate) claims: BTreeMap<u32, Claim>,
@@ -95,6 +97,7 @@ impl World {
         Self {
             replicas,
             lost: Vec::new(),
+            replaced: Vec::new(),
             statefulset: None,
             layout: None,
             claims: BTreeMap::new(),
@@ -123,6 +126,7 @@ impl World {
     pub(crate) fn desired(&self) -> Desired {
         let mut desired = desired(i32::try_from(self.replicas).unwrap());
         desired.lost = self.lost.iter().copied().collect();
+        desired.replaced = self.replaced.iter().copied().collect();
         desired
     }
 

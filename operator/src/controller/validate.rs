@@ -38,8 +38,13 @@ pub enum SpecError {
         value: String,
     },
     /// A text that is no node id.
-    #[error("spec.lostMembers has `{0}`: 32 hex digits are needed, as `kubectl get dyn -o yaml` shows them")]
-    NodeId(String),
+    #[error("{field} has `{value}`: 32 hex digits are needed, as `kubectl get dyn -o yaml` shows them")]
+    NodeId {
+        /// Its path.
+        field: &'static str,
+        /// As it stands.
+        value: String,
+    },
 }
 
 /// A spec that holds together.
@@ -75,6 +80,8 @@ pub struct Desired {
     pub spread_zones: bool,
     /// Whose volume a person says is gone.
     pub lost: BTreeSet<NodeId>,
+    /// Living members that are to begin anew on another volume.
+    pub replaced: BTreeSet<NodeId>,
     /// Volumes and layout go with the resource.
     pub delete_data: bool,
 }
@@ -99,7 +106,6 @@ impl Desired {
             value: spec.ring.partitions.into(),
             limit: "a power of two between 8 and 4096 is needed",
         })?;
-        let parse = |id: &String| id.parse().map_err(|_| SpecError::NodeId(id.clone()));
         Ok(Self {
             owner: owner(cluster, &name)?,
             names: Names { namespace, cluster: name },
@@ -119,7 +125,8 @@ impl Desired {
                 None => 0,
             },
             spread_zones: spec.spread == Spread::Zone,
-            lost: spec.lost_members.iter().map(parse).collect::<Result<_, _>>()?,
+            lost: node_ids("spec.lostMembers", &spec.lost_members)?,
+            replaced: node_ids("spec.replaceMembers", &spec.replace_members)?,
             delete_data: spec.deletion_policy == DeletionPolicy::Delete,
         })
     }
@@ -137,6 +144,11 @@ fn quorum(cluster: &DynamoCluster) -> Result<Quorum, SpecError> {
         r: count("spec.replication.r", spec.r, spec.replicas())?,
         w: count("spec.replication.w", spec.w, spec.replicas())?,
     })
+}
+
+fn node_ids(field: &'static str, ids: &[String]) -> Result<BTreeSet<NodeId>, SpecError> {
+    let parse = |id: &String| id.parse().map_err(|_| SpecError::NodeId { field, value: id.clone() });
+    ids.iter().map(parse).collect()
 }
 
 fn owner(cluster: &DynamoCluster, name: &str) -> Result<OwnerReference, SpecError> {
@@ -181,6 +193,9 @@ mod tests {
         assert!(refuse(|c| c.spec.replication.w = 4).contains("spec.replication.w is 4"));
         assert!(refuse(|c| c.spec.storage.size = "much".into()).contains("`much`"));
         assert!(refuse(|c| c.spec.lost_members = vec!["x".into()]).contains("32 hex digits"));
+        assert!(
+            refuse(|c| c.spec.replace_members = vec!["y".into()]).contains("spec.replaceMembers has `y`")
+        );
         assert!(refuse(|c| c.metadata.uid = None).contains("uid"));
     }
 }

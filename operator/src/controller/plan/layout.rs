@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use dynamo_ring::change::{self, Next, Waiting};
 use dynamo_ring::{ClusterId, Layout, Member, NodeId, Record, Step as Phase, plan as placement};
 
-use super::members::{Wanted, losses, ordinal_of, reports, wanted};
+use super::members::{Wanted, losses, ordinal_of, replaced, reports, wanted};
 use super::{Plan, Step, Wait};
 use crate::controller::observed::{LayoutSeen, Observed, Version};
 use crate::controller::validate::Desired;
@@ -149,6 +149,10 @@ impl Lane<'_> {
         if self.as_it_stands(&wanted) || (wanted.may_come && self.only_adds(&wanted)) {
             return plan;
         }
+        if wanted.missing.is_some_and(|ordinal| ordinal >= self.desired.replicas) {
+            // The stand-in: without it nobody is replaced.
+            return plan;
+        }
         if wanted.members.len() < usize::from(self.record.quorum().n) {
             return plan.and(Plan::wait(Wait::TooFewMembers {
                 up: wanted.members.len(),
@@ -181,7 +185,10 @@ impl Lane<'_> {
     /// The members of the stable layout that are to stay, whoever stands behind their names.
     fn kept(&self) -> usize {
         let ordinal = |m: &Member| self.desired.names.ordinal(&m.name);
-        let stays = |m: &&Member| ordinal(m).is_some_and(|ordinal| ordinal < self.desired.replicas);
+        let replaced = replaced(self.record, self.desired).map(|(_, id)| id);
+        let stays = |m: &&Member| {
+            ordinal(m).is_some_and(|ordinal| ordinal < self.desired.replicas) && Some(m.node_id) != replaced
+        };
         self.record.stable().members().iter().filter(stays).count()
     }
 

@@ -3,7 +3,8 @@
 use dynamo_ring::change::{self, Reports};
 use dynamo_ring::{Fate, Member, NodeId, Record};
 
-use crate::controller::observed::{Answer, Observed, PodSeen};
+use super::volumes;
+use crate::controller::observed::{Answer, ClaimSeen, Observed, PodSeen};
 use crate::controller::validate::Desired;
 use crate::names::Names;
 
@@ -67,10 +68,27 @@ pub fn losses(record: &Record, observed: &Observed, desired: &Desired) -> Losses
     losses
 }
 
+/// A living member that a person wants to begin anew on another volume, and its ordinal. One after another, the lowest
+/// first: until it has retired, its ordinal is left out of what is wanted. Only this leaves out a lower ordinal.
+pub fn replaced(record: &Record, desired: &Desired) -> Option<(u32, NodeId)> {
+    let active = record.named().iter().filter(|named| named.fate == Fate::Active);
+    let asked = active.filter(|named| desired.replaced.contains(&named.node_id));
+    let stays = asked.filter_map(|named| Some((desired.names.ordinal(&named.name)?, named.node_id)));
+    stays.filter(|(ordinal, _)| *ordinal < desired.replicas).min()
+}
+
+/// How many ordinals may be wanted: those of the spec, and one more while one of only N is replaced, since each
+/// partition needs N members throughout.
+pub fn reach(observed: &Observed, desired: &Desired) -> u32 {
+    let Some(record) = observed.layout.record() else { return desired.replicas };
+    let stand_in = replaced(record, desired).is_some() && desired.replicas <= u32::from(record.quorum().n);
+    desired.replicas.saturating_add(u32::from(stand_in))
+}
+
 /// The members that the next target should have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// The lowest ordinals, without a gap: a broken one is replaced, never skipped.
+    /// The lowest ordinals, without a gap but for the one that is [`replaced`]: a broken one is replaced, never skipped.
     pub members: Vec<Member>,
     /// Those among them that do not answer now. A target names only pods that are up.
     pub silent: Vec<NodeId>,
@@ -86,11 +104,12 @@ pub struct Wanted {
 /// never changes the layout.
 pub fn wanted(record: &Record, observed: &Observed, desired: &Desired) -> Wanted {
     let mut wanted = Wanted::default();
-    for ordinal in 0..desired.replicas {
+    let left_out = replaced(record, desired).map(|(ordinal, _)| ordinal);
+    for ordinal in (0..reach(observed, desired)).filter(|ordinal| Some(*ordinal) != left_out) {
         let name = desired.names.pod(ordinal);
         let standing = record.current().members().iter().find(|m| m.name == name);
         let standing = standing.filter(|m| record.fate(&m.node_id) == Some(Fate::Active));
-        match (candidate(record, observed, ordinal, &desired.names), standing) {
+        match (candidate(record, observed, ordinal, desired), standing) {
             (Candidate::Up(id, zone), _) => wanted.members.push(member(record, desired, ordinal, id, zone)),
             (_, Some(standing)) => {
                 wanted.silent.push(standing.node_id);
@@ -127,7 +146,7 @@ enum Candidate<'a> {
     Unknown,
 }
 
-fn candidate<'a>(record: &Record, observed: &'a Observed, ordinal: u32, names: &Names) -> Candidate<'a> {
+fn candidate<'a>(record: &Record, observed: &'a Observed, ordinal: u32, desired: &Desired) -> Candidate<'a> {
     let Some(pod) = observed.pods.get(&ordinal).filter(|pod| !pod.terminating) else {
         return Candidate::Down;
     };
@@ -137,12 +156,14 @@ fn candidate<'a>(record: &Record, observed: &'a Observed, ordinal: u32, names: &
     let known = match named {
         None => is_new(record, answer),
         Some(named) => {
-            named.name == names.pod(ordinal) && answer.cluster_id.is_none_or(|c| c == record.cluster_id())
+            named.name == desired.names.pod(ordinal)
+                && answer.cluster_id.is_none_or(|c| c == record.cluster_id())
         }
     };
     let gone = named.is_some_and(|named| named.fate != Fate::Active) || answer.report.retired;
-    // What is stored on a volume that is being deleted is gone when its pod is.
-    let going = observed.claims.get(&ordinal).is_some_and(|c| c.terminating && c.node_id != Some(id));
+    // What is stored on a volume that is being deleted, or is about to be, is gone when its pod is.
+    let goes = |c: &ClaimSeen| c.terminating || volumes::replaced(record, c, desired);
+    let going = observed.claims.get(&ordinal).is_some_and(|c| goes(c) && c.node_id != Some(id));
     if !known {
         Candidate::Unknown
     } else if gone || going {

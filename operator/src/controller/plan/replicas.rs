@@ -2,7 +2,7 @@
 
 use dynamo_ring::{Fate, Record};
 
-use super::members::all_answered;
+use super::members::{all_answered, reach};
 use super::{Plan, Step, Wait};
 use crate::build::statefulset::Claims;
 use crate::controller::observed::{LayoutSeen, Observed, StatefulSetSeen};
@@ -51,17 +51,18 @@ fn replicas(observed: &Observed, desired: &Desired, live: &StatefulSetSeen) -> u
     if asked { replicas } else { replicas.max(live.replicas) }
 }
 
-/// What the spec wants. With zones a pod is added when the one before has found its place, so that every prefix of
+/// What the spec wants, and a stand-in while one of only N members is replaced. With zones a pod is added when the one before has found its place, so that every prefix of
 /// ordinals is evenly spread; one that loses its place later takes no other with it.
 fn wanted(observed: &Observed, desired: &Desired) -> u32 {
+    let reach = reach(observed, desired);
     if !desired.spread_zones {
-        return desired.replicas;
+        return reach;
     }
     let bound = |ordinal: &u32| observed.pods.get(ordinal).is_some_and(|pod| pod.bound);
-    let bound = (0..desired.replicas).take_while(bound).count();
+    let bound = (0..reach).take_while(bound).count();
     let placed = u32::try_from(bound).unwrap_or(u32::MAX).saturating_add(1);
     let now = observed.statefulset.as_ref().map_or(0, |live| live.replicas);
-    desired.replicas.min(placed.max(now))
+    reach.min(placed.max(now))
 }
 
 /// One more than the highest ordinal that may hold data: ever named by a layout, and neither retired nor lost; or,

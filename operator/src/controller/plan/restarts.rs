@@ -3,7 +3,8 @@
 use dynamo_ring::change::{self, Next};
 use dynamo_ring::{Fate, Record};
 
-use super::members::reports;
+use super::members::{reach, reports};
+use super::volumes::replaced;
 use super::{Plan, Step, Wait, Why};
 use crate::controller::observed::{Observed, PodSeen};
 use crate::controller::validate::Desired;
@@ -26,8 +27,13 @@ fn next(observed: &Observed, desired: &Desired) -> Option<Step> {
     let restart =
         |(&ordinal, pod): (&u32, &PodSeen), why| Step::Restart { ordinal, uid: pod.uid.clone(), why };
     let record = observed.layout.record();
+    let reach = reach(observed, desired);
     let retired = observed.pods.iter().find(|(ordinal, pod)| {
-        **ordinal < desired.replicas && record.is_some_and(|record| has_retired(record, pod))
+        // One that moves to another volume starts once the one it has is going, not on the same again.
+        let stays = |record: &Record| {
+            observed.claims.get(ordinal).is_some_and(|c| !c.terminating && replaced(record, c, desired))
+        };
+        **ordinal < reach && record.is_some_and(|record| has_retired(record, pod) && !stays(record))
     });
     if let Some(pod) = retired {
         return Some(restart(pod, Why::Retired));

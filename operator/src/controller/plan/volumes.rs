@@ -1,9 +1,11 @@
-//! Which volume may go: only one whose member has retired, and only if the spec says so.
+//! Which volume may go: only one whose member has retired, and only if the spec says so, or a person wants another in
+//! its place.
 //!
 //! A volume of a lost member stays: it is barred for ever, but a person may want to look at it.
 
 use dynamo_ring::{Fate, NodeId, Record};
 
+use super::members::reach;
 use super::{Plan, Step};
 use crate::controller::observed::{ClaimSeen, Observed};
 use crate::controller::validate::Desired;
@@ -14,7 +16,9 @@ pub fn plan(observed: &Observed, desired: &Desired) -> Plan {
     let standing = observed.claims.iter().filter(|(_, claim)| !claim.terminating);
     for (&ordinal, claim) in standing {
         let retired = observed.layout.record().is_some_and(|record| left(record, ordinal, claim, desired));
-        if desired.reclaim && retired && !in_use(observed, desired, ordinal) {
+        let unused = || desired.reclaim && !in_use(observed, desired, ordinal);
+        let moved = || observed.layout.record().is_some_and(|record| replaced(record, claim, desired));
+        if retired && (unused() || moved()) {
             plan.steps.push(Step::DeleteVolume { ordinal, at: claim.version.clone() });
         } else if !claim.owned_as_wanted {
             plan.steps.push(Step::MarkVolume { ordinal, at: claim.version.clone(), node_id: None });
@@ -34,8 +38,14 @@ fn left(record: &Record, ordinal: u32, claim: &ClaimSeen, desired: &Desired) -> 
         && claim.node_id.is_none_or(retired)
 }
 
+/// Its member was to begin anew on another volume, and has retired; nobody else was told of a layout on this one since.
+/// It goes while a pod uses it: who starts there before the pod is made anew has nothing to lose.
+pub fn replaced(record: &Record, claim: &ClaimSeen, desired: &Desired) -> bool {
+    claim.node_id.is_some_and(|id| desired.replaced.contains(&id) && record.fate(&id) == Some(Fate::Retired))
+}
+
 /// A pod is there, or about to come.
 fn in_use(observed: &Observed, desired: &Desired, ordinal: u32) -> bool {
     let wanted = observed.statefulset.as_ref().is_none_or(|live| ordinal < live.replicas);
-    wanted || ordinal < desired.replicas || observed.pods.contains_key(&ordinal)
+    wanted || ordinal < reach(observed, desired) || observed.pods.contains_key(&ordinal)
 }

@@ -1,54 +1,12 @@
 //! The lessons of operators that are decided here, each by its number; `docs/operator.md` lists where the others are.
 
-use dynamo_ring::{Fate, Record};
+use dynamo_ring::Fate;
 
+use super::{calm, deletes, plan_of, planned, record, replicas, rest, round};
 use crate::controller::model::{CLUSTER, Node, Operator, World, node_id};
 use crate::controller::observed::{LayoutSeen, Observed};
 use crate::controller::plan::layout::Seed;
-use crate::controller::plan::{Plan, Step, Wait, Why, plan};
-
-fn planned(world: &World) -> Plan {
-    plan_of(world, &world.observe())
-}
-
-fn plan_of(world: &World, observed: &Observed) -> Plan {
-    plan(observed, &world.desired(), &Seed { cluster_id: CLUSTER })
-}
-
-fn round(world: &mut World) -> usize {
-    world.settle_objects();
-    for ordinal in 0..8 {
-        world.work(ordinal);
-    }
-    Operator::pass(world)
-}
-
-fn calm(replicas: u32) -> World {
-    let mut world = World::new(replicas);
-    rest(&mut world);
-    world
-}
-
-fn rest(world: &mut World) {
-    for _ in 0..100 {
-        if round(world) + round(world) == 0 {
-            return;
-        }
-    }
-    panic!("no end: {:?}", world.layout);
-}
-
-fn record(world: &World) -> &Record {
-    &world.layout.as_ref().unwrap().1
-}
-
-fn replicas(world: &World) -> u32 {
-    world.statefulset.as_ref().unwrap().replicas
-}
-
-fn deletes(plan: &Plan) -> bool {
-    plan.steps.iter().any(|step| matches!(step, Step::DeleteVolume { .. }))
-}
+use crate::controller::plan::{Step, Wait, Why, plan};
 
 #[test]
 fn lesson_1_no_pod_goes_before_its_data_has_left() {

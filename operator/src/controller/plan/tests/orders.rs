@@ -21,6 +21,7 @@ enum Event {
     Time,
     DeleteStatefulSet,
     LoseVolume(u32),
+    Replace(u32),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -38,6 +39,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Time),
         1 => Just(Event::DeleteStatefulSet),
         1 => (0..6_u32).prop_map(Event::LoseVolume),
+        2 => (0..6_u32).prop_map(Event::Replace),
     ]
 }
 
@@ -71,13 +73,22 @@ fn assert_whole(world: &World) {
     let (_, record) = world.layout.as_ref().expect("a layout");
     assert!(record.settled(), "{record:?}");
     assert_eq!(record.stable().members().len(), usize::try_from(world.replicas).unwrap());
-    assert_eq!(world.statefulset.as_ref().map(|set| set.replicas), Some(world.replicas));
+    assert_eq!(
+        world.statefulset.as_ref().map(|set| set.replicas),
+        Some(world.replicas),
+        "{:?}",
+        record.named()
+    );
     // Volumes of retired members are gone. One whose member was lost stays, for a person to look at.
     for (ordinal, claim) in world.claims.range(world.replicas..) {
         let name = format!("cart-{ordinal}");
         let retired = record.named().iter().any(|named| named.name == name && named.fate == Fate::Retired);
         let lost = claim.noted.is_some_and(|id| record.fate(&id) == Some(Fate::Lost));
         assert!(lost || !retired, "the volume of {name} is still there: {claim:?} {:?}", record.named());
+    }
+    // Whoever was to begin anew has, or was never named.
+    for id in &world.replaced {
+        assert_ne!(record.fate(id), Some(Fate::Active), "{id} was to be replaced: {:?}", record.named());
     }
     for partition in record.stable().partitions().iter() {
         for holder in record.stable().holders(partition) {
@@ -113,6 +124,8 @@ fn play(events: &[Event]) {
             Event::Work(ordinal) => world.work(ordinal),
             Event::Time => world.grow_old(),
             Event::DeleteStatefulSet => world.delete_statefulset(),
+            // Whoever is there now, wanted or not; the list is never cleared.
+            Event::Replace(ordinal) => world.replaced.extend(world.node(ordinal).map(|node| node.id)),
             Event::LoseVolume(ordinal) => {
                 if !std::mem::replace(&mut lost, true) {
                     world.delete_claim(ordinal);
