@@ -1,7 +1,7 @@
 //! One pass over one cluster: observe -> validate -> plan -> apply -> status. Nothing is kept between two passes but the
 //! status that has not been written yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ struct Told {
     written: Option<Instant>,
     /// Of the last pass: what is asked for again and again is no news, and no reason to hurry.
     steps: Vec<Step>,
+    /// Told as Events.
+    removals: HashSet<String>,
 }
 
 /// Makes passes.
@@ -139,6 +141,7 @@ impl<C: NodeClient + Clone> Reconciler<C> {
         let mut seen = self.observer.observe(desired).await?;
         let Objects { writes, conflicts } = objects(&seen.found, desired, seen.observed.layout.record());
         seen.observed.conflicts = conflicts;
+        let names = &desired.names;
         let plan = plan(&seen.observed, desired, &Seed { cluster_id: ClusterId(rand::random()) });
         let applier = Applier { client: &self.client, nodes: &self.nodes, desired, targets: &seen.targets };
         let mut failures = Vec::new();
@@ -163,8 +166,8 @@ impl<C: NodeClient + Clone> Reconciler<C> {
                 );
             }
             if result.is_ok() {
-                self.publish(&cluster.object_ref(&()), story::tell(step, &seen.observed, &desired.names))
-                    .await;
+                let tales = story::tell(step, &seen.observed, &desired.names);
+                self.publish(&cluster.object_ref(&()), self.untold(names, tales)).await;
             }
             failures.extend(self.outcome(name(step), &result));
         }
@@ -224,6 +227,8 @@ impl<C: NodeClient + Clone> Reconciler<C> {
             Pace::Nothing => Ok(None),
             Pace::Later(later) => Ok(Some(later)),
             Pace::Write => {
+                let removed = self.untold(names, story::removals(cluster.status.as_ref(), &status));
+                self.publish(&cluster.object_ref(&()), removed).await;
                 let document = json!({
                     "apiVersion": DynamoCluster::api_version(&()),
                     "kind": DynamoCluster::kind(&()),
@@ -239,6 +244,14 @@ impl<C: NodeClient + Clone> Reconciler<C> {
                 Ok(None)
             }
         }
+    }
+
+    /// Those of `tales` that this process has not told, if they are of removals; from now on it has.
+    fn untold(&self, names: &Names, mut tales: Vec<Tale>) -> Vec<Tale> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let removals = &mut told.entry(names.clone()).or_default().removals;
+        tales.retain(|tale| !tale.is_removal() || removals.insert(tale.note.clone()));
+        tales
     }
 
     /// An Event that cannot be written is not worth a failed pass.

@@ -5,6 +5,7 @@ use kube::runtime::events::EventType;
 
 use super::observed::Observed;
 use super::plan::{Step, Why};
+use crate::api::cluster::DynamoClusterStatus;
 use crate::names::Names;
 
 /// One sentence of the story.
@@ -16,6 +17,13 @@ pub struct Tale {
     pub reason: &'static str,
     /// The sentence.
     pub note: String,
+}
+
+impl Tale {
+    /// It tells of the end of a member.
+    pub fn is_removal(&self) -> bool {
+        matches!(self.reason, "MemberRetired" | "MemberLost")
+    }
 }
 
 /// What a step that has succeeded is worth telling. Steps that are repeated until they take hold are not.
@@ -65,6 +73,26 @@ pub fn tell(step: &Step, observed: &Observed, names: &Names) -> Vec<Tale> {
     }
 }
 
+/// The end of a member.
+fn removed(lost: bool, name: &str, node_id: &str) -> Tale {
+    let note = format!("{name} (node {node_id})");
+    if lost {
+        Tale { type_: EventType::Warning, reason: "MemberLost", note }
+    } else {
+        Tale { type_: EventType::Normal, reason: "MemberRetired", note }
+    }
+}
+
+/// The removals that the status is about to show for the first time. An operator that died between noting one in the
+/// record and telling of it leaves that to the next one: each is told before the status that shows it is written.
+pub fn removals(before: Option<&DynamoClusterStatus>, after: &DynamoClusterStatus) -> Vec<Tale> {
+    let known =
+        |node_id: &str| before.is_some_and(|before| before.removals.iter().any(|r| r.node_id == node_id));
+    let fresh = after.removals.iter().filter(|removal| !known(&removal.node_id));
+    let lost = format!("{:?}", Fate::Lost);
+    fresh.map(|removal| removed(removal.fate == lost, &removal.name, &removal.node_id)).collect()
+}
+
 /// What is new in a record.
 fn chapters(before: &Record, after: &Record) -> Vec<Tale> {
     let mut tales = Vec::new();
@@ -73,11 +101,10 @@ fn chapters(before: &Record, after: &Record) -> Vec<Tale> {
         if was == Some(named.fate) {
             continue;
         }
-        let note = format!("{} (node {})", named.name, named.node_id);
         match named.fate {
             Fate::Active => {}
-            Fate::Retired => tales.push(Tale { type_: EventType::Normal, reason: "MemberRetired", note }),
-            Fate::Lost => tales.push(Tale { type_: EventType::Warning, reason: "MemberLost", note }),
+            Fate::Retired => tales.push(removed(false, &named.name, &named.node_id.to_string())),
+            Fate::Lost => tales.push(removed(true, &named.name, &named.node_id.to_string())),
         }
     }
     let epoch = after.stamp().epoch;
@@ -181,6 +208,37 @@ mod tests {
     fn a_proposal_says_what_moves() {
         let texts = told(&model::settled(3), model::proposed(3, 5));
         assert!(texts[0].starts_with("LayoutProposed: epoch 2: 3 -> 5 members, "), "{texts:?}");
+    }
+
+    #[test]
+    fn a_removal_that_nobody_told_is_told_with_the_status_that_shows_it() {
+        let removal = |ordinal: u64, fate: &str| crate::api::cluster::Removal {
+            name: format!("cart-{ordinal}"),
+            node_id: model::node_id(ordinal).to_string(),
+            fate: fate.into(),
+            at: "2026-01-01T00:00:00Z".into(),
+        };
+        let status = |removals: &[_]| DynamoClusterStatus {
+            removals: removals.to_vec(),
+            ..DynamoClusterStatus::default()
+        };
+        let (retired, lost) = (removal(3, "Retired"), removal(1, "Lost"));
+        let before = status(std::slice::from_ref(&retired));
+        let after = status(&[lost, retired]);
+        let reasons = |tales: &[Tale]| tales.iter().map(|tale| tale.reason).collect::<Vec<_>>();
+        assert_eq!(reasons(&removals(Some(&before), &after)), ["MemberLost"]);
+        assert_eq!(reasons(&removals(None, &after)), ["MemberLost", "MemberRetired"]);
+        assert_eq!(removals(Some(&after), &after), []);
+        // As the pass that noted it in the record would have told it.
+        let record = model::settled(3);
+        let noted = chapters(&record, &record.lost(&model::node_id(1)).unwrap());
+        assert_eq!(
+            removals(
+                None,
+                &status(&[crate::api::cluster::Removal { name: "cart-0".into(), ..removal(1, "Lost") }])
+            ),
+            noted
+        );
     }
 
     #[test]
