@@ -2,7 +2,7 @@
 //!
 //! From the bottom: [`shell`] runs programs; [`door`] is the way to whichever Kubernetes; [`stage`] puts operator and
 //! store on it; [`load`] and [`pods`] run writers and readers as pods; [`sentinel`] and [`watch`] see that nothing goes before its
-//! proof; [`rehearsal`] makes one change of size and measures it; [`scenario`] holds what must hold; [`screen`] and [`verdict`] tell a person. The programs are `demo` and `e2e`.
+//! proof, and with [`zones`] that replicas are kept apart; [`rehearsal`] makes one change of size and measures it; [`scenario`] holds what must hold; [`screen`] and [`verdict`] tell a person. The programs are `demo` and `e2e`.
 
 pub mod door;
 pub mod load;
@@ -15,3 +15,4 @@ pub mod shell;
 pub mod stage;
 pub mod verdict;
 pub mod watch;
+pub mod zones;

@@ -3,15 +3,20 @@
 //!
 //! The judgement is a pure fold over observed events; the watch that feeds it is in [`crate::watch`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dynamo_ring::record::Fate;
 
 /// What was seen, in the order in which it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// The layout record as it now stands: members by name; `Active` if any node id of that name is.
-    Layout(BTreeMap<String, Fate>),
+    /// The layout record as it now stands.
+    Layout {
+        /// Members by name; `Active` if any node id of that name is.
+        named: BTreeMap<String, Fate>,
+        /// Partitions whose replicas share a zone though there are enough of them, in words.
+        crowded: Vec<String>,
+    },
     /// The StatefulSet wants this many pods.
     Replicas(i32),
     /// A volume claim of this member began to be deleted.
@@ -24,13 +29,22 @@ pub struct Sentinel {
     named: BTreeMap<String, Fate>,
     replicas: Option<i32>,
     violations: Vec<String>,
+    taken_away: BTreeSet<String>,
 }
 
 impl Sentinel {
+    /// One that does not mind if the volume claims of these members are deleted: a person takes them away.
+    pub fn without(taken_away: BTreeSet<String>) -> Self {
+        Self { taken_away, ..Self::default() }
+    }
+
     /// Takes the next event.
     pub fn see(&mut self, event: Seen) {
         match event {
-            Seen::Layout(named) => self.named = named,
+            Seen::Layout { named, crowded } => {
+                self.named = named;
+                self.violations.extend(crowded);
+            }
             Seen::Replicas(now) => {
                 for (name, ordinal) in self.active() {
                     if self.replicas.is_some_and(|before| now < before) && ordinal >= i64::from(now) {
@@ -42,7 +56,8 @@ impl Sentinel {
                 self.replicas = Some(now);
             }
             Seen::ClaimDeleted(member) => {
-                if self.named.get(&member) == Some(&Fate::Active) {
+                let proven = self.named.get(&member) != Some(&Fate::Active);
+                if !proven && !self.taken_away.contains(&member) {
                     self.violations
                         .push(format!("the volume claim of {member} was deleted before its proof"));
                 }
@@ -67,7 +82,8 @@ mod tests {
     use super::*;
 
     fn layout(members: &[(&str, Fate)]) -> Seen {
-        Seen::Layout(members.iter().map(|(name, fate)| ((*name).to_owned(), *fate)).collect())
+        let named = members.iter().map(|(name, fate)| ((*name).to_owned(), *fate)).collect();
+        Seen::Layout { named, crowded: Vec::new() }
     }
 
     #[test]
@@ -91,6 +107,17 @@ mod tests {
         assert!(sentinel.violations().is_empty());
         sentinel.see(Seen::ClaimDeleted("cart-2".into()));
         assert_eq!(sentinel.violations().len(), 1);
+    }
+
+    #[test]
+    fn what_a_person_takes_away_needs_no_proof_and_zones_are_kept() {
+        let mut sentinel = Sentinel::without(["cart-1".to_owned()].into());
+        sentinel.see(layout(&[("cart-1", Fate::Active), ("cart-2", Fate::Active)]));
+        sentinel.see(Seen::ClaimDeleted("cart-1".into()));
+        assert!(sentinel.violations().is_empty());
+        sentinel.see(Seen::ClaimDeleted("cart-2".into()));
+        sentinel.see(Seen::Layout { named: BTreeMap::new(), crowded: vec!["two in zone a".into()] });
+        assert_eq!(sentinel.violations().len(), 2);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Puts the operator and one store on a Kubernetes, and turns the store's size.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use dynamo_operator::api::cluster::DynamoCluster;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 
 use crate::door::{Door, DoorError};
 
@@ -106,6 +110,45 @@ impl Stage {
         let owned = ["-n", NAMESPACE, "delete", kinds, "-l", &of];
         self.door.kubectl(&[&owned[..], &gone[..]].concat()).await?;
         Ok(())
+    }
+
+    /// How many zones the Kubernetes nodes are in.
+    pub async fn zones(&self) -> Result<usize, StageError> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let nodes = nodes.list(&ListParams::default()).await?;
+        let zone = |node: &Node| node.labels().get("topology.kubernetes.io/zone").cloned();
+        Ok(nodes.iter().filter_map(zone).collect::<BTreeSet<_>>().len())
+    }
+
+    /// A storage class whose volumes find their place when a pod uses them first; the default one if it is such.
+    pub async fn late_class(&self) -> Result<Option<String>, StageError> {
+        let classes: Api<StorageClass> = Api::all(self.client.clone());
+        let mut classes = classes.list(&ListParams::default()).await?.items;
+        classes.retain(|class| class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"));
+        let default = |class: &StorageClass| {
+            class
+                .annotations()
+                .get("storageclass.kubernetes.io/is-default-class")
+                .is_some_and(|is| is == "true")
+        };
+        classes.sort_by_key(|class| (!default(class), class.name_any()));
+        Ok(classes.first().map(ResourceExt::name_any))
+    }
+
+    /// Merges `patch` into the resource's spec, as `kubectl patch` does it.
+    pub async fn patch_spec(&self, patch: serde_json::Value) -> Result<(), StageError> {
+        let patch = Patch::Merge(serde_json::json!({ "spec": patch }));
+        self.clusters.patch(STORE, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// The Events of the store, as reason and note.
+    pub async fn events(&self) -> Result<Vec<(String, String)>, StageError> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let events = events.list(&ListParams::default()).await?;
+        let about = |event: &Event| event.regarding.as_ref().and_then(|o| o.name.as_deref()) == Some(STORE);
+        let text = |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+        Ok(events.items.into_iter().filter(about).map(text).collect())
     }
 
     /// `kubectl scale dyn cart --replicas=N`, as a person does it.

@@ -1,7 +1,7 @@
 //! Feeds the [`Sentinel`]: watches the layout record, the StatefulSet and the volume claims of one store, and judges
 //! what was seen in the order of resource versions (one etcd counts them for all kinds).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dynamo_ring::record::{Fate, Record};
@@ -12,11 +12,13 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
 use crate::sentinel::{Seen, Sentinel};
+use crate::zones;
 
 /// A running watch over one store.
 #[derive(Debug)]
 pub struct Watch {
     log: Arc<Mutex<Vec<(u64, Seen)>>>,
+    taken_away: BTreeSet<String>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -45,14 +47,19 @@ impl Watch {
                 }
             }
         });
-        Self { log, task }
+        Self { log, taken_away: BTreeSet::new(), task }
+    }
+
+    /// The volume claim of this member is about to be taken away by a person, which needs no proof.
+    pub fn takes_away(&mut self, member: &str) {
+        self.taken_away.insert(member.to_owned());
     }
 
     /// Judges all that was seen up to now.
     pub fn violations(&self) -> Vec<String> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
         log.sort_by_key(|(version, _)| *version);
-        let mut sentinel = Sentinel::default();
+        let mut sentinel = Sentinel::without(self.taken_away.clone());
         for (_, seen) in log {
             sentinel.see(seen);
         }
@@ -96,7 +103,8 @@ fn layout(map: &ConfigMap) -> Option<Seen> {
             *fate = Fate::Active;
         }
     }
-    Some(Seen::Layout(named))
+    let crowded = record.layouts().filter_map(zones::crowded).collect();
+    Some(Seen::Layout { named, crowded })
 }
 
 fn replicas(set: &StatefulSet) -> Option<Seen> {

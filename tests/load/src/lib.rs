@@ -12,8 +12,10 @@
 //! | [`workload`] | writers and readers |
 //! | [`stats`] | one line of figures a second |
 //! | [`verify`] | reads everything back, from the store and from each replica |
+//! | [`deletes`] | deletes keys, and looks whether they stay away |
 //! | [`holdings`] | stored bytes of each partition |
 
+pub mod deletes;
 pub mod history;
 pub mod holdings;
 pub mod journal;

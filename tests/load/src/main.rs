@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use dynamo_client::{Client, Options, Token};
 use dynamo_load::journal::{Acknowledged, Journal};
-use dynamo_load::{holdings, verify, workload};
+use dynamo_load::{deletes, holdings, verify, workload};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Load on a Dynamo store, and the proof that nothing acknowledged was lost.
@@ -27,6 +27,10 @@ enum Command {
     Run(Run),
     /// Read every acknowledged write back. Ends with 0 only if nothing was lost.
     Verify(Verify),
+    /// Delete every key that a `run` loaded. Ends with 0 only if all of them read as absent then.
+    Delete(Delete),
+    /// Look for keys that were deleted, through the store and on each replica. Ends with 0 only if none is there.
+    Absent(Absent),
     /// Print the stored bytes of each partition as JSON.
     Holdings(Holdings),
     /// Ask a `run` to end, by making its stop file.
@@ -99,6 +103,44 @@ struct Verify {
 }
 
 #[derive(Debug, Args)]
+struct Delete {
+    /// Addresses of the cluster, host:port, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    seeds: Vec<String>,
+    /// The first so many keys.
+    #[arg(long)]
+    keys: u64,
+    /// What the names of keys begin with.
+    #[arg(long, default_value = "load-")]
+    prefix: String,
+    /// Seconds that it may take.
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+}
+
+#[derive(Debug, Args)]
+struct Absent {
+    /// Addresses of the cluster, host:port, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    seeds: Vec<String>,
+    /// The first so many keys.
+    #[arg(long)]
+    keys: u64,
+    /// What the names of keys begin with.
+    #[arg(long, default_value = "load-")]
+    prefix: String,
+    /// The cluster's token.
+    #[arg(long)]
+    admin_token_file: PathBuf,
+    /// Not even a tombstone is to be left.
+    #[arg(long)]
+    reaped: bool,
+    /// Seconds that it may take until nothing is left.
+    #[arg(long, default_value_t = 30)]
+    settle: u64,
+}
+
+#[derive(Debug, Args)]
 struct Holdings {
     /// Addresses of the cluster, host:port, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
@@ -117,6 +159,8 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run(args).await,
         Command::Verify(args) => check(args).await,
+        Command::Delete(args) => delete(args).await,
+        Command::Absent(args) => absent(args).await,
         Command::Holdings(args) => print_holdings(args).await,
         Command::Stop { stop_file } => stop(&stop_file),
         Command::Idle => idle().await,
@@ -167,6 +211,25 @@ async fn check(args: Verify) -> Outcome {
     let report = verify::run(&client, &journal, &plan, |step| eprintln!("{step}")).await?;
     print_json(&report);
     Ok(if report.passed(asked) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn delete(args: Delete) -> Outcome {
+    let client = connect(args.seeds).await?;
+    match deletes::delete(&client, &args.prefix, args.keys, Duration::from_secs(args.within)).await {
+        0 => Ok(ExitCode::SUCCESS),
+        left => {
+            Err(format!("{left} of {} keys do not read as absent after {} s", args.keys, args.within).into())
+        }
+    }
+}
+
+async fn absent(args: Absent) -> Outcome {
+    let token = Token::read(&args.admin_token_file)?;
+    let client = connect(args.seeds).await?;
+    let settle = Duration::from_secs(args.settle);
+    let absence = deletes::look(&client, &token, &args.prefix, args.keys, args.reaped, settle).await?;
+    print_json(&absence);
+    Ok(if absence.passed(args.reaped) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn print_holdings(args: Holdings) -> Outcome {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use dynamo_e2e::door::Door;
-use dynamo_e2e::scenario::{ALL, MANIFEST, Scenario};
+use dynamo_e2e::scenario::{ALL, Scenario, manifest};
 use dynamo_e2e::stage::Stage;
 
 #[tokio::main]
@@ -68,6 +68,7 @@ async fn run(chosen: Vec<Scenario>) -> Result<usize, Box<dyn std::error::Error>>
 async fn prepare(door: &Door) -> Result<Stage, Box<dyn std::error::Error>> {
     let stage = Stage::set(door.clone()).await?;
     stage.clear().await?;
-    stage.apply(MANIFEST).await?;
+    let manifest = manifest(&stage).await.map_err(|error| error.to_string())?;
+    stage.apply(&manifest).await?;
     Ok(stage)
 }
