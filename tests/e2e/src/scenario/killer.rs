@@ -10,8 +10,10 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::stage::{NAMESPACE, STORE, SYSTEM, Stage};
 
-/// Between two kills.
-const PAUSE: Duration = Duration::from_secs(5);
+/// From the return of a pod of the store to the next kill.
+const BETWEEN_MEMBERS: Duration = Duration::from_secs(6);
+/// Longer than the lease that a killed operator leaves behind: else no operator would ever do anything.
+const BETWEEN_OPERATORS: Duration = Duration::from_secs(25);
 /// How long a pod of the store may take to run again before the next is killed all the same.
 const RETURN: Duration = Duration::from_secs(20);
 
@@ -53,26 +55,37 @@ impl Killer {
 async fn kill(client: Client, stop: Arc<AtomicBool>) -> Killed {
     let members: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let operators: Api<Pod> = Api::namespaced(client, SYSTEM);
-    let (store, operator) =
-        (format!("dynamokv.dev/cluster={STORE}"), "app.kubernetes.io/name=dynamo-operator");
-    let mut killed = Killed::default();
+    let (members, operators) = tokio::join!(kill_members(&members, &stop), kill_operators(&operators, &stop));
+    Killed { members, operators }
+}
+
+async fn kill_members(pods: &Api<Pod>, stop: &AtomicBool) -> u32 {
+    let (label, mut killed) = (format!("dynamokv.dev/cluster={STORE}"), 0);
     while !stop.load(Ordering::Relaxed) {
-        // Another one each time: the third pod, the first, the fourth, ...
-        if let Some(name) = one(&members, &store, 2 + 3 * killed.members as usize).await {
-            killed.members += 1;
-            returned(&members, &name).await;
+        // Each in its turn, whether there are three, four, five or six: all of these have nothing in common with 7.
+        if let Some(name) = one(pods, &label, 2 + 7 * killed as usize).await {
+            killed += 1;
+            returned(pods, &name).await;
         }
-        rest(&stop).await;
-        if one(&operators, operator, 0).await.is_some() {
-            killed.operators += 1;
-        }
-        rest(&stop).await;
+        rest(stop, BETWEEN_MEMBERS).await;
     }
     killed
 }
 
-async fn rest(stop: &AtomicBool) {
-    let until = Instant::now() + PAUSE;
+async fn kill_operators(pods: &Api<Pod>, stop: &AtomicBool) -> u32 {
+    let mut killed = 0;
+    rest(stop, BETWEEN_MEMBERS).await;
+    while !stop.load(Ordering::Relaxed) {
+        if one(pods, "app.kubernetes.io/name=dynamo-operator", 0).await.is_some() {
+            killed += 1;
+        }
+        rest(stop, BETWEEN_OPERATORS).await;
+    }
+    killed
+}
+
+async fn rest(stop: &AtomicBool, pause: Duration) {
+    let until = Instant::now() + pause;
     while Instant::now() < until && !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
