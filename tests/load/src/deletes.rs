@@ -122,7 +122,7 @@ async fn once(
             match node.inspect(name.as_bytes(), 0).await {
                 Ok(reply) if reply.siblings.is_empty() => {}
                 Ok(reply) if reply.siblings.iter().all(|sibling| sibling.tombstone) => {
-                    seen.replicas_marked += 1
+                    seen.replicas_marked += 1;
                 }
                 Ok(_) => {
                     seen.replicas_present += 1;
