@@ -8,6 +8,7 @@ pub mod observe;
 pub mod observed;
 pub mod plan;
 pub mod reconcile;
+pub mod risk;
 pub mod run;
 pub mod status;
 pub mod story;

@@ -19,7 +19,7 @@ use super::validate::{Desired, SpecError};
 use crate::api::cluster::{DynamoClusterStatus, MemberState, MemberStatus, Phase, Removal};
 use crate::api::conditions::{Kind, Statement, conditions};
 use crate::api::status::{MEMBERS_SHOWN, REMOVALS_SHOWN};
-use crate::controller::story;
+use crate::controller::risk;
 
 /// Everything that one pass knows.
 #[derive(Debug, Clone, Copy)]
@@ -196,18 +196,11 @@ fn statements(facts: &Facts<'_>, phase: Phase, ready: u32) -> Vec<Statement> {
     } else {
         say(Kind::Invalid, true, "Inconsistent", invalid)
     });
-    let risky = record.map_or_else(Vec::new, story::at_risk);
-    said.push(match risky.as_slice() {
-        [] => say(Kind::DataAtRisk, false, "EnoughCopies", "every acknowledged write has living copies".into()),
-        risky => say(
-            Kind::DataAtRisk,
-            true,
-            "TooFewCopies",
-            format!(
-                "losses left fewer than N - W + 1 copies of partitions {}: acknowledged writes may be missing there",
-                text::of_list(risky)
-            ),
-        ),
+    said.push(match record.and_then(risk::sentence) {
+        None => {
+            say(Kind::DataAtRisk, false, "EnoughCopies", "every acknowledged write has living copies".into())
+        }
+        Some(sentence) => say(Kind::DataAtRisk, true, "TooFewCopies", sentence),
     });
     said.push(strict_reads(desired));
     said

@@ -5,6 +5,7 @@ use kube::runtime::events::EventType;
 
 use super::observed::Observed;
 use super::plan::{Step, Why};
+use super::risk;
 use crate::api::cluster::DynamoClusterStatus;
 use crate::names::Names;
 
@@ -107,6 +108,12 @@ fn chapters(before: &Record, after: &Record) -> Vec<Tale> {
             Fate::Lost => tales.push(removed(true, &named.name, &named.node_id.to_string())),
         }
     }
+    if let Some(note) = risk::sentence(after)
+        && risk::sentence(before).as_ref() != Some(&note)
+        && before.stable() == after.stable()
+    {
+        tales.push(Tale { type_: EventType::Warning, reason: "DataAtRisk", note });
+    }
     let epoch = after.stamp().epoch;
     let normal = |reason, note| Tale { type_: EventType::Normal, reason, note };
     match (before.stamp() == after.stamp(), after.step(), after.target()) {
@@ -135,21 +142,6 @@ fn chapters(before: &Record, after: &Record) -> Vec<Tale> {
         tales.push(normal("LayoutSettled", format!("epoch {epoch}: every old holder has handed over")));
     }
     tales
-}
-
-/// The partitions of which losses have left fewer copies than the writes were promised: N - W + 1 of a write quorum
-/// must live for a read of them all to be certain to meet each write.
-pub fn at_risk(record: &Record) -> Vec<u16> {
-    let quorum = record.quorum();
-    let needed = usize::from(quorum.n - quorum.w) + 1;
-    let stable = record.stable();
-    let lives = |id| record.fate(id) != Some(Fate::Lost);
-    let risky = stable.partitions().iter().filter(|p| {
-        let holders = stable.holders(*p);
-        let living = holders.filter(|m| lives(&m.node_id)).count();
-        living < needed
-    });
-    risky.map(|p| p.0).collect()
 }
 
 #[cfg(test)]
@@ -242,13 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn losses_that_leave_too_few_copies_are_named() {
+    fn a_loss_that_leaves_too_few_copies_is_told_with_the_partitions() {
         let record = model::settled(3);
-        assert_eq!(at_risk(&record), Vec::<u16>::new());
         let one = record.lost(&model::node_id(1)).unwrap();
-        assert_eq!(at_risk(&one), Vec::<u16>::new(), "2 of 3 copies: W = 2 of them, N - W + 1 = 2");
         let two = one.lost(&model::node_id(2)).unwrap();
-        assert_eq!(at_risk(&two).len(), 16);
-        assert_eq!(told(&record, one), [format!("MemberLost: cart-0 (node {})", model::node_id(1))]);
+        assert_eq!(told(&record, one.clone()), [format!("MemberLost: cart-0 (node {})", model::node_id(1))]);
+        let texts = told(&one, two);
+        assert!(
+            texts[1].starts_with("DataAtRisk: losses left fewer than N - W + 1 copies of partitions 0, 1, 2"),
+            "{texts:?}"
+        );
     }
 }

@@ -26,16 +26,6 @@ pub(super) fn of_seconds(seconds: u64) -> String {
     }
 }
 
-/// The first few, and how many more.
-pub(super) fn of_list(items: &[u16]) -> String {
-    const SHOWN: usize = 16;
-    let shown = items.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match items.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +38,5 @@ mod tests {
         assert_eq!(of_seconds(12), "12s");
         assert_eq!(of_seconds(200), "3m20s");
         assert_eq!(of_seconds(7500), "2h05m");
-        assert_eq!(of_list(&[1, 2]), "1, 2");
-        assert!(of_list(&(0..20).collect::<Vec<_>>()).ends_with("15 and 4 more"));
     }
 }
