@@ -14,6 +14,7 @@ HISTORY ?=
 ROUNDS ?= 5
 SEED ?=
 SECONDS ?= 20
+WIDE ?=
 
 .PHONY: help
 help: ## this list
@@ -67,6 +68,10 @@ nemesis: build ## real processes under kill -9, cuts, full and stalled disks, ju
 .PHONY: planted
 planted: setup ## faults planted in the node, one after another: the simulation has to find each
 	cargo run --locked -q -p dynamo-simulation --features planted --bin planted
+
+.PHONY: model
+model: setup ## every order of events of a change of layout, within bounds; and what each rule of it is for (WIDE=1 for more)
+	cargo run --locked -q -p dynamo-model --bin model -- $(if $(WIDE),--wide)
 
 .PHONY: bench-merkle
 bench-merkle: setup ## one difference among a million keys: what finding it costs; fails beyond 8 KiB
