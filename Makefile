@@ -77,6 +77,11 @@ model: setup ## every order of events of a change of layout, within bounds; and 
 bench-merkle: setup ## one difference among a million keys: what finding it costs; fails beyond 8 KiB
 	cargo run --locked --release -q -p dynamo-node --example merkle_difference
 
+.PHONY: bench-rebalance
+bench-rebalance: setup ## what 3 -> 4 -> 3 costs with a million keys, into target/bench/rebalance.json (KEYS=, RATE=)
+	cargo build --locked --release -p dynamo-node -p dynamo-rebalance
+	KEYS=$(if $(filter file,$(origin KEYS)),1000000,$(KEYS)) target/release/bench-rebalance
+
 .PHONY: licences
 licences: setup
 	scripts/licences

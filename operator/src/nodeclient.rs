@@ -53,6 +53,14 @@ pub trait NodeClient: Send + Sync + 'static {
         record: &Record,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
 
+    /// Tells `node_id` how fast it may move data; 0 is no limit.
+    fn set_pace(
+        &self,
+        at: &Target,
+        node_id: NodeId,
+        bytes_per_second: u64,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
+
     /// Asks `node_id` to leave for good. `true` is the proof; anything else is none.
     fn retire(
         &self,

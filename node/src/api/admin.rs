@@ -9,7 +9,8 @@ use bytes::Bytes;
 use dynamo_proto::v1::admin_server::Admin;
 use dynamo_proto::v1::{
     HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, NodeStatus, RetireReply,
-    RetireRequest, SetLayoutReply, SetLayoutRequest, Stage, StatusRequest, TargetProgress,
+    RetireRequest, SetLayoutReply, SetLayoutRequest, SetPaceReply, SetPaceRequest, Stage, StatusRequest,
+    TargetProgress,
 };
 use dynamo_ring::{Partition, Record, Step};
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use super::inspect::Found;
 use crate::clock::Clock;
 use crate::gossip::Gossip;
 use crate::layout::{Duty, NotRetired, Refusal, Standing};
+use crate::pace::Limit;
 use crate::peer::Hearsay;
 use crate::peer::wire::{self, node_id_bytes, stamp_message};
 use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary, blocking};
@@ -28,24 +30,35 @@ use crate::transfer::{Exchange, Progress};
 /// their own accord, so the second try finds it done.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
 
-/// The Admin service.
+/// What the service is made of.
 #[derive(Debug, Clone)]
-pub struct AdminService<C> {
-    exchange: Exchange,
-    progress: Progress,
-    gossip: Gossip,
-    name: String,
-    clock: C,
+pub struct AdminParts<C> {
+    /// What is stored, and what this node goes by.
+    pub exchange: Exchange,
+    /// How far its copying is.
+    pub progress: Progress,
+    /// What is known of other members.
+    pub gossip: Gossip,
+    /// How fast its background may be.
+    pub limit: Limit,
+    /// The pod's name.
+    pub name: String,
+    /// How old hints are.
+    pub clock: C,
 }
 
+/// The Admin service.
+#[derive(Debug, Clone)]
+pub struct AdminService<C>(AdminParts<C>);
+
 impl<C: Clock> AdminService<C> {
-    /// The service of the node whose pod is called `name`.
-    pub const fn new(exchange: Exchange, progress: Progress, gossip: Gossip, name: String, clock: C) -> Self {
-        Self { exchange, progress, gossip, name, clock }
+    /// A service of these parts.
+    pub const fn new(parts: AdminParts<C>) -> Self {
+        Self(parts)
     }
 
     fn current(&self) -> Option<std::sync::Arc<Standing>> {
-        self.exchange.layouts.current()
+        self.0.exchange.layouts.current()
     }
 }
 
@@ -74,19 +87,19 @@ impl Stored {
 #[tonic::async_trait]
 impl<C: Clock> Admin for AdminService<C> {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<NodeStatus>, Status> {
-        let local = self.exchange.local.clone();
+        let local = self.0.exchange.local.clone();
         let stored = blocking(move || Stored::read(&local)).await.map_err(|why| storage(&why.into()))?;
         let standing = self.current();
         let standing = standing.as_deref();
-        let now = self.clock.now_ms();
+        let now = self.0.clock.now_ms();
         let oldest = stored.hints.iter().filter_map(|count| count.oldest_ms).min();
-        let network = &self.exchange.network;
+        let network = &self.0.exchange.network;
         let members = standing.into_iter().flat_map(|standing| standing.record.view().members());
         let connected = members.map(|member| member.node_id).filter(|node| network.is_up(*node));
         let cluster = stored.identity.and_then(|identity| identity.cluster_id);
         Ok(Response::new(NodeStatus {
-            node_id: node_id_bytes(self.exchange.layouts.my_id()),
-            name: self.name.clone(),
+            node_id: node_id_bytes(self.0.exchange.layouts.my_id()),
+            name: self.0.name.clone(),
             cluster_id: cluster.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default(),
             actor: stored.identity.map_or(0, |identity| identity.actor.0),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -94,18 +107,19 @@ impl<C: Clock> Admin for AdminService<C> {
             has_data: stored.keys() > 0 || stored.hints() > 0,
             record: standing.map(|standing| standing.record.to_json().into()).unwrap_or_default(),
             acked: standing.and_then(Standing::acked_stamp).map(stamp_message),
-            target: standing.and_then(|standing| target(standing, &self.progress)),
+            target: standing.and_then(|standing| target(standing, &self.0.progress)),
             hand_over: standing.and_then(|standing| hand_over(standing, stored.hints())),
             hints: stored.hints(),
             oldest_hint_age_ms: oldest.map_or(0, |oldest| now.saturating_sub(oldest)),
             keys: stored.keys(),
             stored_bytes: stored.summaries.iter().map(|(_, summary)| summary.bytes).sum(),
             partitions_held: count(standing.map_or(0, |standing| standing.held.len())),
-            commit: self.exchange.committer.last_commit(),
-            synced: self.exchange.committer.last_synced(),
+            commit: self.0.exchange.committer.last_commit(),
+            synced: self.0.exchange.committer.last_synced(),
             connected: connected.map(node_id_bytes).collect(),
-            heard_of: self.gossip.heard_of(),
-            introduction: Some(self.gossip.introduction()),
+            heard_of: self.0.gossip.heard_of(),
+            introduction: Some(self.0.gossip.introduction()),
+            background_bytes_per_second: self.0.limit.bytes_per_second(),
         }))
     }
 
@@ -118,8 +132,8 @@ impl<C: Clock> Admin for AdminService<C> {
         let text = std::str::from_utf8(&request.record)
             .map_err(|_| Status::invalid_argument("`record` is no JSON: not UTF-8"))?;
         let record = Record::from_json(text).map_err(|why| Status::invalid_argument(why.to_string()))?;
-        self.exchange.layouts.take(record).await.map_err(|why| self.refused(&why))?;
-        let acked = timeout(ACKNOWLEDGED_WITHIN, self.exchange.layouts.acked()).await.map_err(|_| {
+        self.0.exchange.layouts.take(record).await.map_err(|why| self.refused(&why))?;
+        let acked = timeout(ACKNOWLEDGED_WITHIN, self.0.exchange.layouts.acked()).await.map_err(|_| {
             Status::deadline_exceeded(format!(
                 "the record is stored, but requests begun under an older one still run after {ACKNOWLEDGED_WITHIN:?}, \
                  or what it takes away is still being dropped; ask again"
@@ -133,7 +147,7 @@ impl<C: Clock> Admin for AdminService<C> {
         if let Err(why) = self.may_be_retired(&request) {
             return Ok(Response::new(RetireReply { retired: false, reason: why.to_string() }));
         }
-        match self.exchange.layouts.retire().await {
+        match self.0.exchange.layouts.retire().await {
             Ok(()) => Ok(Response::new(RetireReply { retired: true, reason: String::new() })),
             Err(why @ (NotRetired::Busy(_) | NotRetired::Store(_) | NotRetired::Stopped)) => {
                 Err(Status::unavailable(why.to_string()))
@@ -142,9 +156,16 @@ impl<C: Clock> Admin for AdminService<C> {
         }
     }
 
+    async fn set_pace(&self, request: Request<SetPaceRequest>) -> Result<Response<SetPaceReply>, Status> {
+        let SetPaceRequest { node_id, background_bytes_per_second } = request.into_inner();
+        self.is_meant(&node_id)?;
+        self.0.limit.set(background_bytes_per_second);
+        Ok(Response::new(SetPaceReply {}))
+    }
+
     async fn holdings(&self, request: Request<HoldingsRequest>) -> Result<Response<HoldingsReply>, Status> {
         let wanted = request.into_inner().partitions;
-        let local = self.exchange.local.clone();
+        let local = self.0.exchange.local.clone();
         let summaries =
             blocking(move || local.summaries()).await.map_err(|why: StoreError| storage(&why.into()))?;
         let asked = |p: &Partition| wanted.is_empty() || wanted.contains(&u32::from(p.0));
@@ -162,7 +183,7 @@ impl<C: Clock> Admin for AdminService<C> {
         let InspectRequest { key, value_bytes } = request.into_inner();
         let key = DataKey::of(&key).map_err(|why| Status::invalid_argument(format!("`key`: {why}")))?;
         let standing = self.current();
-        let (local, wanted) = (self.exchange.local.clone(), key.clone());
+        let (local, wanted) = (self.0.exchange.local.clone(), key.clone());
         let found = blocking(move || Found::read(&local, &wanted)).await.map_err(|why| match why {
             OpError::State(why) => Status::data_loss(why.to_string()),
             why => storage(&why),
@@ -179,7 +200,7 @@ impl<C: Clock> AdminService<C> {
         }
         let meant =
             wire::node_id("node_id", node_id).map_err(|why| Status::invalid_argument(why.to_string()))?;
-        let me = self.exchange.layouts.my_id();
+        let me = self.0.exchange.layouts.my_id();
         if meant == me {
             return Ok(());
         }
@@ -189,7 +210,7 @@ impl<C: Clock> AdminService<C> {
     }
 
     fn may_be_retired(&self, request: &RetireRequest) -> Result<(), NotRetired> {
-        let me = self.exchange.layouts.my_id();
+        let me = self.0.exchange.layouts.my_id();
         if request.node_id[..] != me.as_bytes()[..] {
             return Err(NotRetired::OtherNode(me));
         }

@@ -12,8 +12,8 @@ use dynamo_proto::v1::{
     Request as PeerRequest, StoreManyReply, StoreManyRequest, StoreReply, StoreRequest,
 };
 use dynamo_ring::{NodeId, Partition, Position};
+use futures::Stream;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
@@ -52,6 +52,8 @@ pub struct ReplicaParts {
     pub local: Local,
     /// The store, for snapshots.
     pub store: Arc<dyn Store>,
+    /// The pulls that are answered.
+    pub serving: serve::Serving,
     /// Rounds of reaping.
     pub participant: Participant,
     /// The streams that members have opened here.
@@ -109,16 +111,8 @@ impl ReplicaService {
         let parts = &self.0;
         let voice = Arc::clone(&parts.voice);
         let asks = Sender::from_message(request.sender.as_ref()).ok().map(|sender| sender.mark.node_id);
-        let entries = serve::pull(&parts.store, &parts.layouts, request, move || voice.to(asks))?;
-        let foreground = parts.requests.foreground.clone();
-        let rested = entries.then(move |batch| {
-            let foreground = foreground.clone();
-            async move {
-                foreground.rest(batch.as_ref().map_or(0, |batch| batch.encoded_len() as u64)).await;
-                batch
-            }
-        });
-        Ok(rested.boxed())
+        let me = move || voice.to(asks);
+        serve::pull(&parts.store, &parts.layouts, request, &parts.serving, me)
     }
 }
 

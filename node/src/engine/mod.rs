@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 pub use self::settings::Settings;
 pub use self::start::Unfit;
-use crate::api::admin::AdminService;
+use crate::api::admin::{AdminParts, AdminService};
 use crate::api::admission::Admission;
 use crate::api::kv::KvService;
 use crate::api::metrics::ApiMetrics;
@@ -37,14 +37,15 @@ use crate::layout::Layouts;
 use crate::limits::Gate;
 use crate::metrics::Metrics;
 use crate::metrics::gauges::Gauges;
-use crate::pace::{Foreground, Pace};
+use crate::pace::{Foreground, Limit, Pace};
 use crate::peer::room::Room;
 use crate::peer::{Dialling, Network, Peers, Streams, Transport, Voice, Within};
 use crate::phase::{Life, Phase};
 use crate::reap::{self, Participant, ReapMetrics, Reaper};
 use crate::repair::{AntiEntropy, RepairMetrics};
 use crate::store::{Committer, Identity, Local, Store, StoreError};
-use crate::transfer::{Copier, Exchange, Giver, Progress};
+use crate::transfer::serve::Serving;
+use crate::transfer::{Copier, Exchange, Giver, Means, Progress, TransferMetrics, copy};
 use crate::worker;
 
 /// How long running requests may take to end: as long as any request may take.
@@ -102,6 +103,8 @@ pub struct Engine {
     participant: Participant,
     progress: Progress,
     foreground: Foreground,
+    limit: Limit,
+    transfers: TransferMetrics,
     alarm: Alarm,
     stop: watch::Sender<bool>,
     keeper: JoinHandle<()>,
@@ -142,7 +145,8 @@ impl Engine {
         let network: Arc<dyn Network> = Arc::new(peers.clone());
         let life = Life::new(layouts.clone(), committer.clone());
         let (gate, answers) = (Gate::new(settings.requests), Room::new(settings.answer_bytes));
-        let progress = Progress::default();
+        let (progress, limit) = (Progress::default(), Limit::from(settings.background_bytes_per_second));
+        let transfers = metrics.register(TransferMetrics::register);
         let exchange = Exchange {
             network: Arc::clone(&network),
             local: local.clone(),
@@ -161,6 +165,7 @@ impl Engine {
             life: life.clone(),
             progress: progress.clone(),
             foreground: foreground.clone(),
+            limit: limit.clone(),
         }));
         let coordinator = coordinator(&exchange, &clock, settings.patience, &metrics);
         let requests = Requests {
@@ -181,6 +186,7 @@ impl Engine {
             committer,
             local: local.clone(),
             store,
+            serving: Serving::new(foreground.clone(), transfers.clone()),
             participant: participant.clone(),
             streams,
             requests,
@@ -193,7 +199,14 @@ impl Engine {
         Ok(Self {
             kv,
             replica,
-            admin: AdminService::new(exchange.clone(), progress.clone(), gossip.clone(), name, clock),
+            admin: AdminService::new(AdminParts {
+                exchange: exchange.clone(),
+                progress: progress.clone(),
+                gossip: gossip.clone(),
+                limit: limit.clone(),
+                name,
+                clock,
+            }),
             layouts,
             life,
             local,
@@ -210,6 +223,8 @@ impl Engine {
             participant,
             progress,
             foreground,
+            limit,
+            transfers,
             alarm,
             stop: watch::Sender::new(false),
             keeper,
@@ -249,15 +264,17 @@ impl Engine {
     /// What goes on behind requests.
     fn workers(&self) -> Vec<JoinHandle<()>> {
         let stopped = self.stop.subscribe();
-        let limit = self.settings.background_bytes_per_second;
-        let pace = || Pace::new(limit, self.foreground.clone());
+        let pace = || Pace::new(self.limit.clone(), self.foreground.clone());
         // What comes and what goes with a change of layout share one pace.
         let rebalance = pace();
         self.metrics.register(|registry| self.exchange.committer.metrics().register(registry));
         let hints = self.metrics.register(HintMetrics::register);
         let repairs = self.metrics.register(RepairMetrics::register);
         let exchange = || self.exchange.clone();
-        let copier = Copier::new(exchange(), rebalance.clone(), self.progress.clone());
+        let (voice, progress) = (Arc::clone(&self.voice), self.progress.clone());
+        let room = Room::new(copy::ROOM);
+        let means = Means::new(voice, rebalance.clone(), progress, self.transfers.clone(), room);
+        let copier = Copier::new(exchange(), means);
         let giver = Giver::new(exchange(), rebalance);
         let deliverer = Deliverer::new(exchange(), pace(), hints);
         let anti_entropy = AntiEntropy::new(exchange(), pace(), repairs, self.settings.anti_entropy_interval);

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::gossip::Gossip;
 use crate::layout::Layouts;
 use crate::limits::Gate;
-use crate::pace::Foreground;
+use crate::pace::{Foreground, Limit};
 use crate::peer::Peers;
 use crate::peer::room::Room;
 use crate::phase::Life;
@@ -43,6 +43,8 @@ pub struct Gauges {
     pub progress: Progress,
     /// What requests feel, and so what they leave to the background.
     pub foreground: Foreground,
+    /// How fast the background may be besides.
+    pub limit: Limit,
 }
 
 struct Sheet<'a>(DescriptorEncoder<'a>);
@@ -109,6 +111,8 @@ impl Gauges {
         sheet.gauge("request_bytes_under_way", help, wide(self.gate.bytes()))?;
         let help = "Part of the time that repairs, hints and transfers may take, by what requests feel";
         sheet.ratio("background_share_ratio", help, self.foreground.share().ratio())?;
+        let help = "The most that copying and handing over, hints, and repairs may take, each, in a second";
+        sheet.gauge("background_limit_bytes", help, self.limit.bytes_per_second())?;
         sheet.gauge("peers", "Other members that are dialled", wide(self.peers.dialled()))?;
         sheet.gauge("peers_up", "Of those, how many can be reached", wide(self.peers.up().len()))?;
         let (known, suspected) = self.gossip.counts();

@@ -15,6 +15,7 @@ pub mod throttle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use rule::{Rule, Share};
@@ -75,18 +76,44 @@ impl Foreground {
     }
 }
 
+/// The most bytes a second that one kind of work may take; it can be set anew at any time. Zero is no limit. Cheap to
+/// clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Limit(Arc<watch::Sender<u64>>);
+
+impl Limit {
+    /// What it is now.
+    pub fn bytes_per_second(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    /// Sets it. Whoever waits by the old one waits no longer.
+    pub fn set(&self, bytes_per_second: u64) {
+        self.0.send_if_modified(|now| std::mem::replace(now, bytes_per_second) != bytes_per_second);
+    }
+}
+
+impl From<u64> for Limit {
+    fn from(bytes_per_second: u64) -> Self {
+        Self(Arc::new(watch::Sender::new(bytes_per_second)))
+    }
+}
+
 /// The pace of one kind of work in the background: a bound of bytes a second, and what the foreground leaves. All clones
 /// keep it together.
 #[derive(Debug, Clone)]
 pub struct Pace {
+    limit: Limit,
     throttle: Arc<Mutex<Throttle>>,
     foreground: Foreground,
 }
 
 impl Pace {
-    /// No more than `bytes_per_second` together, zero for no limit, and no more than `foreground` leaves.
-    pub fn new(bytes_per_second: u64, foreground: Foreground) -> Self {
-        Self { throttle: Arc::new(Mutex::new(Throttle::new(bytes_per_second))), foreground }
+    /// No more than `limit` together, and no more than `foreground` leaves.
+    pub fn new(limit: impl Into<Limit>, foreground: Foreground) -> Self {
+        let limit = limit.into();
+        let throttle = Throttle::new(limit.bytes_per_second());
+        Self { limit, throttle: Arc::new(Mutex::new(throttle)), foreground }
     }
 
     /// Without any bound.
@@ -97,13 +124,25 @@ impl Pace {
     /// Counts a piece of work that has moved `bytes`, and waits until the next may begin.
     pub async fn keep(&self, bytes: u64) {
         let begun = self.foreground.begun;
-        let until = self.take(bytes, begun.elapsed());
-        sleep_until(begun + until).await;
+        let mut limit = self.limit.0.subscribe();
+        let until = self.take(bytes, *limit.borrow_and_update(), begun.elapsed());
+        tokio::select! {
+            biased;
+            // What was to be paid for by another limit is forgiven; the next piece goes by the new one. The sender is here.
+            Ok(()) = limit.changed() => {}
+            () = sleep_until(begun + until) => {}
+        }
     }
 
-    fn take(&self, bytes: u64, now: Duration) -> Duration {
+    /// Rests as the foreground asks for after work like moving so many bytes, which no limit counts.
+    pub async fn rest(&self, bytes: u64) {
+        self.foreground.rest(bytes).await;
+    }
+
+    fn take(&self, bytes: u64, limit: u64, now: Duration) -> Duration {
         let rest = self.foreground.rest_after(bytes);
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.keep_to(limit, now);
         throttle.take(bytes, rest, now)
     }
 }
@@ -124,6 +163,26 @@ mod tests {
         futures::join!(one(), one());
         let took = begun.elapsed();
         assert!((Duration::from_secs(3)..=Duration::from_secs(4)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_is_set_anew_holds_at_once_for_all_that_keep_to_it() {
+        let limit = Limit::from(1000);
+        let pace = Pace::new(limit.clone(), Foreground::default());
+        let begun = Instant::now();
+        let setter = async {
+            sleep(Duration::from_secs(5)).await;
+            limit.set(1 << 20);
+        };
+        // By the first limit this would take eleven days.
+        futures::join!(pace.keep(1 << 30), setter);
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        pace.keep(2 << 20).await;
+        let took = begun.elapsed() - Duration::from_secs(5);
+        assert!((Duration::from_millis(1500)..=Duration::from_secs(2)).contains(&took), "{took:?}");
+        limit.set(0);
+        pace.keep(1 << 40).await;
+        assert_eq!(begun.elapsed() - Duration::from_secs(5), took, "no limit");
     }
 
     #[tokio::test(start_paused = true)]

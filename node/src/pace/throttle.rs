@@ -19,6 +19,13 @@ impl Throttle {
         Self { bytes_per_second, paid_until: Duration::ZERO }
     }
 
+    /// From `now` on it is this rate. What is still to be paid for at another one is forgiven.
+    pub fn keep_to(&mut self, bytes_per_second: u64, now: Duration) {
+        if self.bytes_per_second != bytes_per_second {
+            *self = Self { bytes_per_second, paid_until: self.paid_until.min(now) };
+        }
+    }
+
     /// Lets `bytes` through at `now`, a time since some fixed moment, and then rests for `rest` or for as long as the bytes
     /// take, whichever is longer. Returns when the next may be let through.
     pub fn take(&mut self, bytes: u64, rest: Duration, now: Duration) -> Duration {

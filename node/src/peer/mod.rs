@@ -10,13 +10,14 @@
 //! | [`pool`], `link`, `dial`, `connection` | the caller's side: to all members, to one of them, how it is found, one stream |
 //! | [`hearsay`] | what is known of members beyond the layout: where else they may be, and who is suspected |
 //! | `fetch` | takes the layout record that another goes by |
-//! | [`transport`], [`grpc`] | what carries a stream: the seam, and production's side of it |
+//! | [`transport`], [`grpc`], [`carried`] | what carries a stream: the seam, production's side of it, and its bytes |
 //! | [`serve`], [`share`], [`streams`] | the called side of one stream; what a member may have in service; which of its streams counts |
 //! | [`lanes`], [`outbox`] | what waits to be sent, within bounds, and in which order it goes |
 //! | [`parts`], [`room`] | large messages in parts; the memory that they may take |
 //! | `pending` | whose answers are waited for |
 
 pub mod answer;
+pub mod carried;
 mod connection;
 mod dial;
 pub mod error;

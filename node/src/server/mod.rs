@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::engine::{Engine, Ground, Unfit};
 use crate::entropy::Entropy;
+use crate::peer::carried::Carried;
 use crate::peer::grpc::Grpc;
 use crate::store::{CommitThread, Committer, DataDirectory, FjallStore, Opened, Store, off_thread};
 
@@ -65,6 +66,7 @@ impl Node {
         let (committer, thread) =
             Committer::start(Arc::clone(&shared), config.key_limits(), config.queues.commit())
                 .map_err(failed)?;
+        let carried = Carried::default();
         let ground = Ground {
             name: config.name.clone(),
             store: shared,
@@ -73,11 +75,12 @@ impl Node {
             was_clean,
             process,
             addresses: config.addresses(grpc_address.port()),
-            transport: Arc::new(Grpc),
+            transport: Arc::new(Grpc::new(carried.clone())),
             clock: Arc::new(SystemClock),
             entropy: Entropy::from_os(),
         };
         let engine = Engine::build(ground, config.engine()).map_err(failed)?;
+        engine.metrics.register(|registry| carried.register(registry));
         let (stop, stopped) = watch::channel(false);
         let services = Services { engine: &engine, token, door: config.door() };
         let (servers, health) = services.serve(grpc, http, &stopped)?;

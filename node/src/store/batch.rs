@@ -4,16 +4,15 @@
 //! happens whole or not at all.
 
 use bytes::Bytes;
-use dynamo_ring::{ClusterId, Partition, Partitions, Position};
+use dynamo_ring::{ClusterId, Partition, Partitions};
 
 use super::error::{OpError, StoreError};
 use super::identity::Identity;
-use super::keys::{DataKey, MetaKey, merkle_key};
+use super::keys::{DataKey, MetaKey};
 use super::op::Operation;
 use super::overlay::Overlay;
 use super::rows::{self, Counters, Summary};
 use super::{Read, Space, WriteBatch};
-use crate::merkle::{Node, Nodes, NodesMut, Prefix, Tree};
 use crate::version::{ActorId, Birth, State, StateHash};
 
 /// What a coordinator admits. A merge has no limits: what was written elsewhere is kept, whatever it amounts to.
@@ -181,57 +180,6 @@ impl<'a> Batch<'a> {
         Ok(hash)
     }
 
-    /// Brings the leaf of a key in line with what is stored of it from now on: the hash of its state, or nothing. `stored`
-    /// is whether the key has been here before, and so had a leaf.
-    ///
-    /// No write is refused for what is wrong with a tree. One that is not whole, or has a leaf and no key or a key and no
-    /// leaf, is in doubt: it is to be made anew, and shown to nobody until then.
-    pub(super) fn note_leaf(
-        &mut self,
-        partition: Partition,
-        summary: &mut Summary,
-        position: Position,
-        leaf: Option<StateHash>,
-        stored: bool,
-    ) -> Result<(), OpError> {
-        if !summary.has_leaf_at(position) {
-            return Ok(());
-        }
-        let mut tree = self.tree(partition, self.partitions()?);
-        let mut note = || -> Result<_, StoreError> {
-            let mut walk = tree.walk()?;
-            if walk.began_at() != summary.root {
-                return Err(StoreError::Tree(partition));
-            }
-            let before = match leaf {
-                Some(hash) => walk.note(position, hash)?,
-                None => walk.forget(position)?,
-            };
-            Ok((before.is_some(), walk.end()?))
-        };
-        match note() {
-            Ok((had_leaf, root)) if had_leaf == stored => summary.root = root,
-            Ok(_) | Err(StoreError::Tree(_)) => *summary = summary.in_doubt(),
-            Err(why) => return Err(why.into()),
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the tree knows what the store holds. Every repair does this, also one that brings nothing new:
-    /// else a tree that a fault left behind its data would have the same keys repaired for ever.
-    pub(super) fn rehash(&mut self, key: &DataKey, encoded: &Bytes) -> Result<StateHash, OpError> {
-        let hash = StateHash::of(key.user_key(), encoded);
-        let q = self.partitions()?;
-        let partition = key.position().partition(q);
-        let before = self.summary(partition)?;
-        let mut summary = before;
-        self.note_leaf(partition, &mut summary, key.position(), Some(hash), true)?;
-        if summary != before {
-            self.set_summary(partition, summary);
-        }
-        Ok(hash)
-    }
-
     /// Forgets a key: state and birth mark go together, so that a later write here begins a new count.
     pub(super) fn forget(&mut self, key: &DataKey) -> Result<(), OpError> {
         let Some(old) = self.encoded(key)? else { return Ok(()) };
@@ -246,15 +194,6 @@ impl<'a> Batch<'a> {
         self.rows.remove(Space::Passing, key.as_bytes().clone());
         Ok(())
     }
-
-    /// The partition's tree as the batch sees it.
-    pub(super) fn tree(
-        &mut self,
-        partition: Partition,
-        q: Partitions,
-    ) -> Tree<PartitionNodes<&mut Overlay<'a>>> {
-        Tree::new(Prefix::root(partition, q), PartitionNodes { partition, rows: &mut self.rows })
-    }
 }
 
 /// A stored state; empty if there is none.
@@ -266,58 +205,4 @@ pub(super) fn decoded(encoded: Option<&Bytes>) -> Result<State, StoreError> {
 /// What a key adds to its partition's bytes.
 pub(super) fn row_bytes(key: &DataKey, encoded: &Bytes) -> u64 {
     (key.as_bytes().len() + encoded.len()) as u64
-}
-
-/// The Merkle nodes of one partition, wherever its rows are read from.
-#[derive(Debug)]
-pub(super) struct PartitionNodes<R> {
-    pub(super) partition: Partition,
-    pub(super) rows: R,
-}
-
-impl PartitionNodes<()> {
-    fn read(read: &dyn Read, partition: Partition, prefix: Prefix) -> Result<Option<Node>, StoreError> {
-        let row = read.get(Space::Merkle, &merkle_key(partition, prefix))?;
-        row.map(|row| Node::decode(prefix, &row)).transpose().map_err(|_| StoreError::Tree(partition))
-    }
-}
-
-impl Nodes for PartitionNodes<&dyn Read> {
-    type Error = StoreError;
-
-    fn get(&self, prefix: Prefix) -> Result<Option<Node>, StoreError> {
-        PartitionNodes::read(self.rows, self.partition, prefix)
-    }
-
-    fn broken(&self, _: Prefix) -> StoreError {
-        StoreError::Tree(self.partition)
-    }
-}
-
-impl Nodes for PartitionNodes<&mut Overlay<'_>> {
-    type Error = StoreError;
-
-    fn get(&self, prefix: Prefix) -> Result<Option<Node>, StoreError> {
-        PartitionNodes::read(&*self.rows, self.partition, prefix)
-    }
-
-    fn broken(&self, _: Prefix) -> StoreError {
-        StoreError::Tree(self.partition)
-    }
-}
-
-impl NodesMut for PartitionNodes<&mut Overlay<'_>> {
-    fn put(&mut self, prefix: Prefix, node: &Node) -> Result<(), StoreError> {
-        let (key, node) = (merkle_key(self.partition, prefix), Bytes::from(node.encode()));
-        // A path that came out as it was makes no rows to write.
-        if self.rows.get(Space::Merkle, &key)?.is_none_or(|stored| stored != node) {
-            self.rows.put(Space::Merkle, key.into(), node);
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, prefix: Prefix) -> Result<(), StoreError> {
-        self.rows.remove(Space::Merkle, merkle_key(self.partition, prefix).into());
-        Ok(())
-    }
 }

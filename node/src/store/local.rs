@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dynamo_ring::{NodeId, Partition, Partitions, Position};
 
-use super::batch::PartitionNodes;
 use super::error::{OpError, StoreError};
 use super::identity::Identity;
 use super::keys::{self, DataKey, HintKey, MetaKey};
+use super::leaves::PartitionNodes;
 use super::op::hints_of;
 use super::rows::{self, Counters, PeerMark, Summary};
 use super::{Limit, Read, Space, Store, read_prefix};

@@ -11,6 +11,7 @@
 //! | [`keys`], [`rows`] | where everything lies, and its formats |
 //! | [`fjall`], [`memory`] | the two stores: production's, and the simulation's with its crashes and full disks |
 //! | [`overlay`], [`batch`] | the pure core: operations, one after another, over what is stored |
+//! | [`leaves`] | the Merkle trees, in line with what a batch stores |
 //! | [`op`] | the operations |
 //! | [`queue`], [`commit`] | the commit thread and the way to it |
 //! | [`local`], [`passing`] | reading; which keys show nothing any more |
@@ -29,6 +30,7 @@ pub mod error;
 pub mod fjall;
 pub mod identity;
 pub mod keys;
+pub mod leaves;
 pub mod local;
 pub mod memory;
 pub mod metrics;

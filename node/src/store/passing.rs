@@ -37,15 +37,21 @@ pub struct PassedKeys {
 impl Batch<'_> {
     /// Notes from when on a key shows nothing, if its state says so. Called before the state itself is stored.
     pub(super) fn note_passing(&mut self, key: &DataKey, encoded: &bytes::Bytes) -> Result<(), StoreError> {
-        match decoded(Some(encoded))?.passes_at_ms() {
-            Some(at) => self.rows.put(Space::Passing, key.as_bytes().clone(), rows::number(at)),
-            None => {
-                if decoded(self.encoded(key)?.as_ref())?.passes_at_ms().is_some() {
-                    self.rows.remove(Space::Passing, key.as_bytes().clone());
-                }
-            }
-        }
+        let after = decoded(Some(encoded))?.passes_at_ms();
+        // Only of one that stays for ever does it matter what was noted before.
+        let before =
+            if after.is_none() { decoded(self.encoded(key)?.as_ref())?.passes_at_ms() } else { None };
+        self.note_passing_of(key, before, after);
         Ok(())
+    }
+
+    /// Notes from when on a key shows nothing, as its state before said and as the one after does.
+    pub(super) fn note_passing_of(&mut self, key: &DataKey, before: Option<u64>, after: Option<u64>) {
+        match (before, after) {
+            (_, Some(at)) => self.rows.put(Space::Passing, key.as_bytes().clone(), rows::number(at)),
+            (Some(_), None) => self.rows.remove(Space::Passing, key.as_bytes().clone()),
+            (None, None) => {}
+        }
     }
 }
 

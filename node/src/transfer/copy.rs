@@ -10,19 +10,16 @@ use futures::{FutureExt, StreamExt, stream};
 use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
 use super::facts::{Copied, Pull};
-use super::progress::Progress;
 use super::pull::{Means, keep, pull};
 use super::sync::{Next, PartitionSync};
 use crate::layout::{Duty, Standing};
-use crate::pace::Pace;
-use crate::peer::room::Room;
 use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
 /// Partitions that are copied side by side.
 const ABREAST: usize = 4;
 /// Bytes of batches above 1 MiB that come at a time; one that is larger comes alone.
-const ROOM: usize = 64 << 20;
+pub const ROOM: usize = 64 << 20;
 /// How long to wait before what could not be done is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often an idle copier looks, though it is woken by every change of layout.
@@ -32,9 +29,7 @@ const IDLE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Copier {
     exchange: Exchange,
-    pace: Pace,
-    progress: Progress,
-    room: Room,
+    means: Means,
     work: Option<Work>,
     layouts: tokio::sync::watch::Receiver<Option<std::sync::Arc<Standing>>>,
 }
@@ -49,10 +44,10 @@ struct Work {
 }
 
 impl Copier {
-    /// A copier that keeps to `pace` and tells `progress`.
-    pub fn new(exchange: Exchange, pace: Pace, progress: Progress) -> Self {
+    /// A copier by these means.
+    pub fn new(exchange: Exchange, means: Means) -> Self {
         let layouts = exchange.layouts.subscribe();
-        Self { exchange, pace, progress, room: Room::new(ROOM), work: None, layouts }
+        Self { exchange, means, work: None, layouts }
     }
 
     async fn pass(&mut self) -> Result<Turn, ExchangeError> {
@@ -102,7 +97,7 @@ impl Copier {
             partitions.into_iter().map(one).collect()
         };
         let copied = blocking(read).await?;
-        self.progress.begin(target, copied.iter().cloned().collect());
+        self.means.progress.begin(target, copied.iter().cloned().collect());
         let machine = |(partition, copied): (Partition, Copied)| {
             let machine = PartitionSync::new(record, partition, copied.pull == Pull::Done);
             (partition, (copied, machine))
@@ -147,9 +142,10 @@ impl One<'_> {
         mut copied: Copied,
         mut machine: PartitionSync,
     ) -> (Partition, (Copied, PartitionSync)) {
+        let Copier { exchange, means, .. } = self.copier;
+        let up = |node: &NodeId| exchange.network.is_up(*node);
         while copied.synced != Some(self.target) {
-            let network = &self.copier.exchange.network;
-            let next = machine.next(|node| network.is_up(*node), self.everyone_acked);
+            let next = machine.next(up, |node| means.cost(node), self.everyone_acked);
             if next == Next::Wait {
                 break;
             }
@@ -159,7 +155,11 @@ impl One<'_> {
                 Err(why) => {
                     tracing::debug!(partition = %self.partition, step = ?next, %why, "a copy is tried again");
                     match next {
-                        Next::Pull(node) | Next::Compare(node) => machine.failed(node),
+                        Next::Pull(node) => {
+                            means.failed(node);
+                            machine.failed(node);
+                        }
+                        Next::Compare(node) => machine.failed(node),
                         Next::Wait | Next::Synced => break,
                     }
                 }
@@ -174,11 +174,12 @@ impl One<'_> {
         copied: &mut Copied,
         machine: &mut PartitionSync,
     ) -> Result<(), ExchangeError> {
-        let Copier { exchange, pace, progress, room, .. } = self.copier;
+        let Copier { exchange, means, .. } = self.copier;
+        let Means { pace, progress, .. } = means;
         match next {
             Next::Pull(from) => {
-                let means = Means { pace, progress, room };
-                pull(exchange, self.target, from, self.partition, copied, means).await?;
+                let others = machine.others(from, |node| exchange.network.is_up(*node));
+                pull(exchange, self.target, (from, &others), self.partition, copied, means).await?;
                 machine.pulled();
             }
             Next::Compare(with) => {

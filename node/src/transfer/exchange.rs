@@ -39,6 +39,12 @@ pub enum ExchangeError {
     /// The peer's answer makes no sense. Only a fault of one of the two programs does that.
     #[error("member {0} answered strangely: {1}")]
     Strange(NodeId, String),
+    /// A batch of a pull did not have its checksum. Nothing of it was stored.
+    #[error("a batch of partition {1} from member {0} was damaged on the way; it is asked for again")]
+    Damaged(NodeId, Partition),
+    /// Another holder is much faster.
+    #[error("member {0} sends slowly; the pull goes on at another holder")]
+    Slow(NodeId),
     /// The peer does not hold the partition (yet, or any more).
     #[error("member {0} does not hold partition {1} just now")]
     NotHeld(NodeId, Partition),

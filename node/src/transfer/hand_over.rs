@@ -97,7 +97,7 @@ impl Giver {
         self.owed = Some(owed);
         if !done.is_empty() {
             self.exchange.layouts.covered(committed, done.clone()).await.map_err(refused)?;
-            purge(&self.exchange.local, &self.exchange.committer, &done).await?;
+            purge(&self.exchange.local, &self.exchange.committer, &self.pace, &done).await?;
         }
         if done.len() < partitions.len() {
             return Ok(Turn::Idle(AGAIN));
@@ -156,7 +156,7 @@ impl Giver {
         }
         let stable = standing.record.stable();
         let others = stable.partitions().iter().filter(|p| !stable.holds(&standing.me, *p)).collect();
-        purge(&self.exchange.local, &self.exchange.committer, &others).await?;
+        purge(&self.exchange.local, &self.exchange.committer, &self.pace, &others).await?;
         self.exchange.layouts.handed_over(committed).await.map_err(refused)?;
         tracing::info!(%committed, "handed over everything that the commit took from this node");
         Ok(Turn::Idle(IDLE))

@@ -5,19 +5,25 @@
 //! | [`sync`] | when a partition counts as synced: the pure machine |
 //! | [`copy`] | its driver: the worker that copies |
 //! | [`pull`] | one partition from one holder, batch by batch |
+//! | [`choose`] | from which holder, and when from another: pure |
+//! | [`checksum`] | what shows that a batch was damaged |
 //! | [`hand_over`] | the worker that hands over, and only then drops |
 //! | [`compare`] | two replicas of a partition brought together by their Merkle trees |
 //! | [`exchange`] | the messages all of these use |
 //! | [`serve`] | the other side of them |
 //! | [`facts`] | how far each partition has been copied, as it lies on disk |
 //! | [`progress`] | the same as figures for a person |
+//! | [`metrics`] | how much was pulled, and what went wrong with it |
 //! | [`purge`] | dropping what is no longer this node's |
 
+pub mod checksum;
+pub mod choose;
 pub mod compare;
 pub mod copy;
 pub mod exchange;
 pub mod facts;
 pub mod hand_over;
+pub mod metrics;
 pub mod progress;
 pub mod pull;
 pub mod purge;
@@ -27,4 +33,6 @@ pub mod sync;
 pub use copy::Copier;
 pub use exchange::{Exchange, ExchangeError};
 pub use hand_over::Giver;
+pub use metrics::TransferMetrics;
 pub use progress::Progress;
+pub use pull::Means;

@@ -1,14 +1,17 @@
-//! Dropping what is no longer this node's. Bit by bit, so that writes never wait long for it.
+//! Dropping what is no longer this node's. Bit by bit, so that writes never wait long for it, and giving way to requests.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dynamo_ring::Partition;
 
+use crate::pace::Pace;
 use crate::store::{Committer, DropHints, Local, OpError, Operation, Purge, SubmitError, blocking};
 
 /// Rows that one operation looks at.
 const ROWS: usize = 512;
+/// What dropping a key costs: as much as moving so many bytes, about.
+const COST: u64 = 512;
 /// How long to wait when the commit thread has enough to do, or a read failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -32,18 +35,20 @@ pub async fn clean(
             );
         }
     }
-    let keys = purge(local, committer, partitions).await?;
+    // An acknowledgement waits for this.
+    let keys = purge(local, committer, &Pace::unbound(), partitions).await?;
     if keys > 0 {
         tracing::info!(keys, "dropped keys that no layout gives to this node");
     }
     Ok(())
 }
 
-/// Drops everything in these partitions but keys that a hint points to, and says how many keys went. A partition that
-/// is held again meanwhile is left alone. As [`clean`].
+/// Drops everything in these partitions but keys that a hint points to, and says how many keys went; rests as `pace` asks
+/// for. A partition that is held again meanwhile is left alone. As [`clean`].
 pub async fn purge(
     local: &Local,
     committer: &Committer,
+    pace: &Pace,
     partitions: &BTreeSet<Partition>,
 ) -> Result<u64, OpError> {
     let reader = local.clone();
@@ -61,6 +66,7 @@ pub async fn purge(
                     if purged.done {
                         break;
                     }
+                    pace.rest(purged.keys as u64 * COST).await;
                 }
                 Err(OpError::StillHeld(_)) => break,
                 Err(why) => give_up_or_wait(why).await?,

@@ -54,11 +54,19 @@ impl PartitionSync {
         self.failed.clear();
     }
 
-    /// What to do next. `up`: whether a holder can be asked; `everyone_acked`: every member has acknowledged the target.
-    pub fn next(&self, up: impl Fn(&NodeId) -> bool, everyone_acked: bool) -> Next {
+    /// What to do next. `up`: whether a holder can be asked; `cost`: how busy it is; `everyone_acked`: every member has
+    /// acknowledged the target.
+    pub fn next(
+        &self,
+        up: impl Fn(&NodeId) -> bool,
+        cost: impl Fn(&NodeId) -> u64,
+        everyone_acked: bool,
+    ) -> Next {
         let usable = |node: &&NodeId| up(node) && !self.failed.contains(node);
         if !self.pulled {
-            return self.sources.iter().find(usable).map_or(Next::Wait, |node| Next::Pull(*node));
+            // Of those that are as busy as each other, the token's owner, who differs from partition to partition.
+            let least = self.sources.iter().filter(usable).min_by_key(|node| cost(node));
+            return least.map_or(Next::Wait, |node| Next::Pull(*node));
         }
         if !everyone_acked || self.sources.is_empty() {
             return Next::Wait;
@@ -72,6 +80,12 @@ impl PartitionSync {
             return Next::Wait;
         }
         Next::Synced
+    }
+
+    /// Who else could be pulled from, in this pass, if not this holder.
+    pub fn others(&self, than: NodeId, up: impl Fn(&NodeId) -> bool) -> Vec<NodeId> {
+        let other = |node: &&NodeId| **node != than && up(node) && !self.failed.contains(node);
+        self.sources.iter().filter(other).copied().collect()
     }
 
     /// The pull is done.
@@ -109,6 +123,10 @@ mod tests {
 
     const P: Partition = Partition(3);
 
+    fn idle(_: &NodeId) -> u64 {
+        0
+    }
+
     fn machine() -> (Record, PartitionSync, Vec<NodeId>) {
         let record = fresh(3).propose(&members(0..4)).unwrap();
         let sources = sources(&record, P);
@@ -119,27 +137,40 @@ mod tests {
     fn it_is_pulled_from_one_and_compared_with_all() {
         let (_, mut machine, sources) = machine();
         let up = |_: &NodeId| true;
-        assert_eq!(machine.next(up, false), Next::Pull(sources[0]));
+        assert_eq!(machine.next(up, idle, false), Next::Pull(sources[0]));
         machine.pulled();
-        assert_eq!(machine.next(up, false), Next::Wait, "somebody may still write to S alone");
+        assert_eq!(machine.next(up, idle, false), Next::Wait, "somebody may still write to S alone");
         for node in &sources {
-            assert_eq!(machine.next(up, true), Next::Compare(*node));
+            assert_eq!(machine.next(up, idle, true), Next::Compare(*node));
             machine.compared(*node);
         }
-        assert_eq!(machine.next(up, true), Next::Synced);
+        assert_eq!(machine.next(up, idle, true), Next::Synced);
     }
 
     #[test]
     fn a_pull_that_failed_goes_on_with_another_holder() {
         let (record, mut machine, sources) = machine();
         machine.failed(sources[0]);
-        assert_eq!(machine.next(|_| true, true), Next::Pull(sources[1]));
-        assert_eq!(machine.next(|node| *node == sources[2], true), Next::Pull(sources[2]));
+        assert_eq!(machine.next(|_| true, idle, true), Next::Pull(sources[1]));
+        assert_eq!(machine.next(|node| *node == sources[2], idle, true), Next::Pull(sources[2]));
         machine.failed(sources[1]);
         machine.failed(sources[2]);
-        assert_eq!(machine.next(|_| true, true), Next::Wait);
+        assert_eq!(machine.next(|_| true, idle, true), Next::Wait);
         machine.begin_pass(&record, P);
-        assert_eq!(machine.next(|_| true, true), Next::Pull(sources[0]));
+        assert_eq!(machine.next(|_| true, idle, true), Next::Pull(sources[0]));
+    }
+
+    #[test]
+    fn it_is_pulled_from_the_least_busy_and_the_others_are_known() {
+        let (_, mut machine, sources) = machine();
+        let up = |_: &NodeId| true;
+        let busy = |node: &NodeId| u64::from(*node != sources[2]);
+        assert_eq!(machine.next(up, busy, false), Next::Pull(sources[2]));
+        assert_eq!(machine.next(|node| *node != sources[2], busy, false), Next::Pull(sources[0]));
+        assert_eq!(machine.others(sources[2], up), [sources[0], sources[1]]);
+        machine.failed(sources[0]);
+        assert_eq!(machine.others(sources[2], up), [sources[1]]);
+        assert!(machine.others(sources[2], |_| false).is_empty());
     }
 
     #[test]
@@ -148,12 +179,12 @@ mod tests {
         machine.pulled();
         // N = 3, W = 2: two of the three holders meet every write.
         machine.compared(sources[0]);
-        assert_eq!(machine.next(|_| false, true), Next::Wait);
+        assert_eq!(machine.next(|_| false, idle, true), Next::Wait);
         machine.compared(sources[2]);
-        assert_eq!(machine.next(|_| false, true), Next::Synced, "the third is down");
-        assert_eq!(machine.next(|_| true, true), Next::Compare(sources[1]), "the third is up");
+        assert_eq!(machine.next(|_| false, idle, true), Next::Synced, "the third is down");
+        assert_eq!(machine.next(|_| true, idle, true), Next::Compare(sources[1]), "the third is up");
         machine.failed(sources[1]);
-        assert_eq!(machine.next(|_| true, true), Next::Wait, "up, and failed once: it is tried again");
+        assert_eq!(machine.next(|_| true, idle, true), Next::Wait, "up, and failed once: it is tried again");
     }
 
     #[test]
@@ -163,10 +194,14 @@ mod tests {
         machine.compared(sources[0]);
         let record = record.lost(&sources[1]).unwrap().lost(&sources[2]).unwrap();
         machine.begin_pass(&record, P);
-        assert_eq!(machine.next(|_| true, true), Next::Synced, "one copy lives, and it was compared with");
+        assert_eq!(
+            machine.next(|_| true, idle, true),
+            Next::Synced,
+            "one copy lives, and it was compared with"
+        );
         let record = record.lost(&sources[0]).unwrap();
         machine.begin_pass(&record, P);
-        assert_eq!(machine.next(|_| true, true), Next::Wait, "no copy lives: nothing pretends");
+        assert_eq!(machine.next(|_| true, idle, true), Next::Wait, "no copy lives: nothing pretends");
         assert_ne!(sources[0], member_id(3));
     }
 }

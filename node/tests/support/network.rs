@@ -1,6 +1,6 @@
 //! A network of direct calls. What a node answers is what the Replica service answers: membership, fence, guard, store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -18,11 +18,13 @@ use dynamo_node::version::{ActorId, State};
 use dynamo_proto::v1::refusal::Reason;
 use dynamo_proto::v1::request::Op;
 use dynamo_proto::v1::response::Result as Body;
-use dynamo_proto::v1::{Entry, PullRequest, Refusal, Request, Response, StoreManyReply, StoreReply};
+use dynamo_proto::v1::{
+    Entry, PullBatch, PullRequest, Refusal, Request, Response, StoreManyReply, StoreReply,
+};
 use dynamo_ring::NodeId;
 use dynamo_ring::fence::{SenderStamp, Verdict, judge};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use prost::Message;
 use tokio::sync::watch;
 
@@ -37,6 +39,12 @@ pub(crate) struct Switchboard {
     pub(crate) pulls: Mutex<Vec<(NodeId, NodeId, PullRequest)>>,
     /// Bytes of all requests and answers between nodes, pulls apart.
     pub(crate) carried: AtomicUsize,
+    /// Every batch that came of a pull: of whom, of which partition, and entry bytes.
+    pub(crate) batches: Mutex<Vec<(NodeId, u32, usize)>>,
+    /// So many more batches are damaged on the way.
+    pub(crate) damage: AtomicUsize,
+    /// Nodes whose pulls are never answered, though they are up.
+    pub(crate) mute: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Default for Switchboard {
@@ -47,6 +55,9 @@ impl Default for Switchboard {
             processes: AtomicU64::new(0),
             pulls: Mutex::default(),
             carried: AtomicUsize::new(0),
+            batches: Mutex::default(),
+            damage: AtomicUsize::new(0),
+            mute: Mutex::default(),
         }
     }
 }
@@ -138,13 +149,33 @@ impl Network for Wire {
     fn pull(&self, to: NodeId, request: PullRequest) -> BoxFuture<'_, Result<PullStream, PeerError>> {
         async move {
             let Some(target) = self.reach(to) else { return Err(PeerError::Down(to)) };
-            if let Some(board) = self.board.upgrade() {
-                board.pulls.lock().unwrap().push((self.me, to, request.clone()));
+            let board = self.board.upgrade().ok_or(PeerError::Down(to))?;
+            board.pulls.lock().unwrap().push((self.me, to, request.clone()));
+            if board.mute.lock().unwrap().contains(&to) {
+                return Ok(futures::stream::pending().boxed());
             }
             let mark = PeerMark { node_id: to, actor: ActorId(0), commit: 0, synced: 0 };
             let sender = move || wire::Sender { cluster_id: Some(super::CLUSTER), mark };
-            serve::pull(&target.store, &target.layouts, &request, sender)
-                .map_err(|status| PeerError::Strange(status.message().to_owned()))
+            let batches = serve::pull(&target.store, &target.layouts, &request, &target.serving, sender)
+                .map_err(|status| PeerError::Strange(status.message().to_owned()))?;
+            let (partition, board) = (request.partition, self.board.clone());
+            let carry = move |batch: Result<PullBatch, tonic::Status>| {
+                let mut batch = batch?;
+                let board = board.upgrade().ok_or_else(|| tonic::Status::unavailable("the end"))?;
+                let bytes = batch.entries.iter().map(|entry| entry.data_key.len() + entry.state.len()).sum();
+                board.batches.lock().unwrap().push((to, partition, bytes));
+                let damages = |left: usize| left.checked_sub(1);
+                if let Some(entry) = batch.entries.last_mut()
+                    && board.damage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, damages).is_ok()
+                {
+                    // Another value, that decodes as well as the right one.
+                    let mut state = entry.state.to_vec();
+                    *state.last_mut().unwrap() ^= 1;
+                    entry.state = state.into();
+                }
+                Ok(batch)
+            };
+            Ok(batches.map(carry).boxed())
         }
         .boxed()
     }

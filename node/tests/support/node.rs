@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dynamo_node::api::admin::AdminService;
+use dynamo_node::api::admin::{AdminParts, AdminService};
 use dynamo_node::clock::SystemClock;
 use dynamo_node::coordinate::{CoordinateMetrics, Coordinator, Parts, Patience};
 use dynamo_node::gossip::{Gossip, GossipMetrics, GossipSettings};
 use dynamo_node::hint::{Deliverer, HintMetrics};
 use dynamo_node::layout::Layouts;
 use dynamo_node::limits::{Gate, RequestLimits};
-use dynamo_node::pace::{Foreground, Pace};
+use dynamo_node::pace::{Foreground, Limit, Pace};
+use dynamo_node::peer::Voice;
+use dynamo_node::peer::room::Room;
 use dynamo_node::repair::{AntiEntropy, RepairMetrics};
 use dynamo_node::store::{CommitThread, Committer, Identity, Limits, Local, MemoryStore, QueueLimits, Store};
-use dynamo_node::transfer::{Copier, Exchange, Giver, Progress};
+use dynamo_node::transfer::serve::Serving;
+use dynamo_node::transfer::{Copier, Exchange, Giver, Means, Progress, TransferMetrics, copy};
 use dynamo_node::version::ActorId;
 use dynamo_node::worker;
 use dynamo_ring::NodeId;
@@ -47,6 +50,8 @@ pub(crate) struct Running {
     pub(crate) coordinator: Coordinator,
     pub(crate) admin: AdminService<SystemClock>,
     pub(crate) gate: Gate,
+    pub(crate) serving: Serving,
+    pub(crate) transfers: TransferMetrics,
     /// Tells this process from earlier ones of the node.
     pub(crate) process: u64,
     thread: CommitThread,
@@ -79,9 +84,14 @@ impl Running {
             layouts: layouts.clone(),
         };
         let (stopper, stop) = watch::channel(false);
-        let (pace, progress) =
-            (Pace::new(settings.bytes_per_second, Foreground::default()), Progress::default());
-        let copier = Copier::new(exchange.clone(), pace.clone(), progress.clone());
+        let limit = Limit::from(settings.bytes_per_second);
+        let (pace, progress) = (Pace::new(limit.clone(), Foreground::default()), Progress::default());
+        let transfers = TransferMetrics::default();
+        let voice =
+            Voice::new(name.clone(), me, disk.identity.actor, committer.clone(), layouts.clone()).into();
+        let means =
+            Means::new(voice, pace.clone(), progress.clone(), transfers.clone(), Room::new(copy::ROOM));
+        let copier = Copier::new(exchange.clone(), means);
         let giver = Giver::new(exchange.clone(), pace.clone());
         let deliverer = Deliverer::new(exchange.clone(), pace.clone(), HintMetrics::default());
         let often = Duration::from_millis(200);
@@ -108,7 +118,8 @@ impl Running {
             let layouts = exchange.layouts.clone();
             let gossip =
                 Gossip::new(layouts, 1, Vec::new(), GossipSettings::default(), GossipMetrics::default());
-            AdminService::new(exchange, progress, gossip, name, SystemClock)
+            let clock = SystemClock;
+            AdminService::new(AdminParts { exchange, progress, gossip, limit, name, clock })
         };
         let gate = Gate::new(RequestLimits::default());
         let process = wire.process;
@@ -120,6 +131,8 @@ impl Running {
             coordinator,
             admin,
             gate,
+            serving: Serving::default(),
+            transfers,
             process,
             thread,
             tasks,

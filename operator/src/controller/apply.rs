@@ -118,6 +118,10 @@ impl<C: NodeClient> Applier<'_, C> {
                 self.nodes.retire(self.target(*ordinal)?, *cluster_id, *node_id).await?;
                 Ok(())
             }
+            Step::SetPace { ordinal, node_id, bytes_per_second } => {
+                self.nodes.set_pace(self.target(*ordinal)?, *node_id, *bytes_per_second).await?;
+                Ok(())
+            }
             Step::DeleteVolume { ordinal, at } => {
                 let only_this = DeleteParams::default().preconditions(Preconditions {
                     uid: Some(at.uid.clone()),

@@ -124,7 +124,6 @@ mod tests {
     #[test]
     fn a_field_that_is_wanted_no_longer_is_seen() {
         let mut before = desired(3);
-        before.rebalance_bytes_per_second = 1;
         before.spread_zones = true;
         let live = served(&stamped(&statefulset(&before, &claims(3))));
         before.spread_zones = false;

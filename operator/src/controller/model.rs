@@ -254,6 +254,11 @@ impl World {
                 let up = self.pods.get(&ordinal).is_some_and(|pod| pod.up);
                 up && self.node_mut(ordinal).is_some_and(|node| node.retire(node_id))
             }
+            Step::SetPace { ordinal, node_id, bytes_per_second } => {
+                let up = self.pods.get(&ordinal).is_some_and(|pod| pod.up);
+                let node = self.node_mut(ordinal).filter(|node| up && node.id == node_id);
+                node.map(|node| node.bytes_per_second = bytes_per_second).is_some()
+            }
             Step::DeleteVolume { ordinal, at } => {
                 let stands = self.claims.get(&ordinal).is_some_and(|claim| claim.version == at);
                 if stands {

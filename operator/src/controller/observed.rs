@@ -116,6 +116,8 @@ pub struct Answer {
     pub has_data: bool,
     /// How its copying goes.
     pub progress: Option<Progress>,
+    /// How fast that may be, and all else behind requests; 0 is no limit.
+    pub background_bytes_per_second: u64,
 }
 
 impl Answer {

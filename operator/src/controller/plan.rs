@@ -1,9 +1,10 @@
 //! What to do next: a pure function from what was found and what is desired.
 //!
-//! Four lanes decide apart from each other, so that one that waits holds up no other (lesson 12 of operators):
+//! Five lanes decide apart from each other, so that one that waits holds up no other (lesson 12 of operators):
 //!
 //! | lane | what it decides |
 //! |---|---|
+//! | [`paces`] | how fast members may move data |
 //! | [`replicas`] | how many pods the StatefulSet wants |
 //! | [`layout`] | the next write of the layout record, and whom to tell |
 //! | [`volumes`] | which volume may go |
@@ -14,6 +15,7 @@
 
 pub mod layout;
 pub mod members;
+pub mod paces;
 pub mod replicas;
 pub mod restarts;
 pub mod volumes;
@@ -73,6 +75,15 @@ pub enum Step {
         cluster_id: ClusterId,
         /// Who is meant: another member behind the same name refuses.
         node_id: NodeId,
+    },
+    /// Tell a member how fast it may move data, while it runs.
+    SetPace {
+        /// Its ordinal.
+        ordinal: u32,
+        /// Who is meant: another member behind the same name refuses.
+        node_id: NodeId,
+        /// 0 is no limit.
+        bytes_per_second: u64,
     },
     /// Delete a volume claim. Fails if it is not at this version any more.
     DeleteVolume {
@@ -172,7 +183,9 @@ pub fn plan(observed: &Observed, desired: &Desired, seed: &layout::Seed) -> Plan
         // What must not be removed stands in that document: nothing is touched without it.
         return Plan::wait(Wait::LayoutUnusable(why.clone()));
     }
-    replicas::plan(observed, desired)
+    // First: who is new is told before there is anything to move.
+    paces::plan(observed, desired)
+        .and(replicas::plan(observed, desired))
         .and(layout::plan(observed, desired, seed))
         .and(volumes::plan(observed, desired))
         .and(restarts::plan(observed, desired))

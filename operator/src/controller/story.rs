@@ -70,7 +70,9 @@ pub fn tell(step: &Step, observed: &Observed, names: &Names) -> Vec<Tale> {
             };
             normal("PodRestarted", format!("{}: {why}", names.pod(*ordinal)))
         }
-        Step::MarkVolume { .. } | Step::Tell { .. } | Step::Retire { .. } => Vec::new(),
+        Step::MarkVolume { .. } | Step::Tell { .. } | Step::Retire { .. } | Step::SetPace { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn name(step: &Step) -> &'static str {
         Step::MarkVolume { .. } => "MarkVolume",
         Step::Tell { .. } => "Tell",
         Step::Retire { .. } => "Retire",
+        Step::SetPace { .. } => "SetPace",
         Step::DeleteVolume { .. } => "DeleteVolume",
         Step::Restart { .. } => "Restart",
     }
@@ -43,6 +44,9 @@ pub(super) fn summary(step: &Step) -> String {
             format!("{} to {ordinals:?}", record.stamp())
         }
         Step::Retire { ordinal, node_id, .. } => format!("member {ordinal}, node {node_id}"),
+        Step::SetPace { ordinal, bytes_per_second, .. } => {
+            format!("member {ordinal}: {bytes_per_second} bytes a second")
+        }
         Step::MarkVolume { ordinal, .. } | Step::DeleteVolume { ordinal, .. } => format!("volume {ordinal}"),
         Step::Restart { ordinal, why, .. } => format!("pod {ordinal}: {why:?}"),
     }

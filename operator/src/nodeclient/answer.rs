@@ -55,6 +55,7 @@ pub(super) fn read(name: &str, status: &proto::NodeStatus) -> Result<Answer, Str
             bytes_compared: t.bytes_compared,
             bytes_per_second: t.bytes_per_second,
         }),
+        background_bytes_per_second: status.background_bytes_per_second,
     })
 }
 
@@ -105,6 +106,7 @@ mod tests {
             }),
             hand_over: Some(proto::HandOver { committed: Some(stamp), done: false, ..Default::default() }),
             hints: 2,
+            background_bytes_per_second: 70,
             ..Default::default()
         };
         (record, status)
@@ -118,7 +120,7 @@ mod tests {
         assert_eq!(answer.report.synced, Some(Synced { id: record.id(), partitions: 4, wanted: 9 }));
         assert_eq!(answer.report.handed_over, None, "not before it is done");
         assert_eq!((answer.cluster_id, answer.has_record), (Some(model::CLUSTER), true));
-        assert_eq!(answer.progress.unwrap().bytes_pulled, 400);
+        assert_eq!((answer.progress.unwrap().bytes_pulled, answer.background_bytes_per_second), (400, 70));
         assert!(!answer.blank());
     }
 

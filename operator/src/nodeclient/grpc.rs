@@ -46,6 +46,16 @@ impl NodeClient for Grpc {
         Ok(())
     }
 
+    async fn set_pace(&self, at: &Target, node_id: NodeId, bytes_per_second: u64) -> Result<(), CallError> {
+        let request = proto::SetPaceRequest {
+            node_id: node_id.0.to_vec().into(),
+            background_bytes_per_second: bytes_per_second,
+        };
+        let mut client = connect(at).await?;
+        client.set_pace(within(request, ASK)).await.map_err(|e| refusal(at, &e))?;
+        Ok(())
+    }
+
     async fn retire(&self, at: &Target, cluster_id: ClusterId, node_id: NodeId) -> Result<bool, CallError> {
         let request = proto::RetireRequest {
             cluster_id: cluster_id.0.to_vec().into(),

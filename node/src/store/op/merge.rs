@@ -64,37 +64,6 @@ impl Operation for Merge {
     }
 }
 
-/// Copies of many keys at once, as they lie in the sender's store: transfers, hand-over, hints in bulk.
-#[derive(Debug, Clone)]
-pub struct MergeMany {
-    /// Keys and encoded states.
-    pub entries: Vec<(DataKey, Bytes)>,
-    /// The member that this node stands in for, for all of them.
-    pub hint: Option<StandIn>,
-    /// How far the sender had come.
-    pub from: Option<PeerMark>,
-}
-
-impl Operation for MergeMany {
-    /// How many of the entries brought anything new.
-    type Outcome = usize;
-    const GROWS: bool = true;
-
-    fn weight(&self) -> usize {
-        self.entries.iter().map(|(key, state)| key.as_bytes().len() + state.len() + 64).sum()
-    }
-
-    fn apply(&self, batch: &mut Batch<'_>) -> Result<usize, OpError> {
-        let mut changed = 0;
-        for (key, encoded) in &self.entries {
-            batch.take_in(key, self.hint)?;
-            changed += usize::from(batch.merge_encoded(key, encoded)?);
-        }
-        batch.mark(self.from)?;
-        Ok(changed)
-    }
-}
-
 impl Batch<'_> {
     /// Whether a key may be stored here: its partition is held, or a member is named that this node stands in for.
     ///
@@ -111,34 +80,16 @@ impl Batch<'_> {
     /// Admits a key together with the hint that it came with.
     pub(super) fn take_in(&mut self, key: &DataKey, hint: Option<StandIn>) -> Result<(), OpError> {
         self.admit(key, hint)?;
+        self.owe(key, hint)
+    }
+
+    /// Keeps the hint that a key came with.
+    pub(super) fn owe(&mut self, key: &DataKey, hint: Option<StandIn>) -> Result<(), OpError> {
         if let Some(hint) = hint
             && !planted::is(Fault::ForgetHint)
         {
             self.add_hint(key, hint)?;
         }
         Ok(())
-    }
-
-    /// Merges a copy that came encoded. A key that is new here is stored as it came: decoding is strict, so what
-    /// decodes is the one encoding of its state.
-    fn merge_encoded(&mut self, key: &DataKey, encoded: &Bytes) -> Result<bool, OpError> {
-        let theirs = State::decode(encoded)?;
-        if theirs.is_empty() {
-            return Err(OpError::EmptyState);
-        }
-        let merged = match self.encoded(key)? {
-            Some(stored) => {
-                let ours = decoded(Some(&stored))?;
-                if ours.covers(&theirs) {
-                    self.rehash(key, &stored)?;
-                    return Ok(false);
-                }
-                ours.merge(&theirs).encode()
-            }
-            // A copy of its own, so that a small state does not keep the whole message in memory.
-            None => Bytes::copy_from_slice(encoded),
-        };
-        self.store(key, merged)?;
-        Ok(true)
     }
 }

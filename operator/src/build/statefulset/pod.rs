@@ -67,7 +67,7 @@ pub(super) fn template(desired: &Desired) -> PodTemplateSpec {
 }
 
 fn container(desired: &Desired) -> Container {
-    let mut args = vec![
+    let args = vec![
         "--name=$(POD_NAME)".to_owned(),
         format!("--listen=0.0.0.0:{GRPC_PORT}"),
         format!("--http=0.0.0.0:{HTTP_PORT}"),
@@ -75,9 +75,6 @@ fn container(desired: &Desired) -> Container {
         format!("--admin-token-file={TOKEN}/{}", crate::names::TOKEN_KEY),
         "--log=json".to_owned(),
     ];
-    if desired.rebalance_bytes_per_second > 0 {
-        args.push(format!("--rebalance-max-bytes-per-second={}", desired.rebalance_bytes_per_second));
-    }
     // A pod that came back with another IP is found there before its name leads to it. No flag: an image that does not know
     // it would not start.
     let mut env = vec![field("POD_NAME", "metadata.name"), field("DYNAMO_ADVERTISE", "status.podIP")];

@@ -18,6 +18,8 @@ pub(crate) struct Node {
     /// It has taken a record that names it: clients may have written here.
     named_once: bool,
     handed_over: Option<LayoutId>,
+    /// How fast it may move data.
+    pub(crate) bytes_per_second: u64,
 }
 
 impl Node {
@@ -29,6 +31,7 @@ impl Node {
             holds: BTreeSet::new(),
             named_once: false,
             handed_over: None,
+            bytes_per_second: 0,
         }
     }
 
@@ -124,6 +127,7 @@ impl Node {
             settled: self.record.as_ref().is_some_and(Record::settled),
             has_data: !self.holds.is_empty(),
             progress: None,
+            background_bytes_per_second: self.bytes_per_second,
         }
     }
 }

@@ -296,6 +296,24 @@ fn a_new_image_restarts_one_ready_member_at_a_time() {
 }
 
 #[test]
+fn a_limit_is_told_to_members_that_run_and_restarts_nobody() {
+    let mut world = calm(3);
+    let mut desired = world.desired();
+    desired.rebalance_bytes_per_second = 1 << 20;
+    let steps = |observed: &Observed| plan(observed, &desired, &Seed { cluster_id: CLUSTER }).steps;
+    let told = steps(&world.observe());
+    let paces = |step: &Step| matches!(step, Step::SetPace { bytes_per_second: 0x0010_0000, .. });
+    assert!(told.len() == 3 && told.iter().all(paces), "{told:?}");
+    let mut observed = world.observe();
+    observed.pods.get_mut(&1).unwrap().answer = None;
+    assert_eq!(steps(&observed).iter().filter(|step| paces(step)).count(), 2, "one cannot be asked");
+    for step in told {
+        assert!(world.carry_out(step));
+    }
+    assert_eq!(steps(&world.observe()), Vec::new(), "all go by it");
+}
+
+#[test]
 fn with_zones_a_pod_is_added_when_the_one_before_has_its_place() {
     let world = World::new(5);
     let mut desired = world.desired();
