@@ -167,6 +167,13 @@ impl Admin {
         Ok(self.answer(self.client.clone().holdings(request).await)?.holdings)
     }
 
+    /// Every partition that a change of layout brings to the node or takes from it; of these, if some are named.
+    pub async fn moves(&self, partitions: &[Partition]) -> Result<proto::MovesReply, AdminError> {
+        let partitions = partitions.iter().map(|p| u32::from(p.0)).collect();
+        let request = self.request(proto::MovesRequest { partitions });
+        self.answer(self.client.clone().moves(request).await)
+    }
+
     /// This replica's own state of `key`, without asking anyone else, with the first `value_bytes` of each value, 1 KiB
     /// if 0.
     pub async fn inspect(&self, key: &[u8], value_bytes: u32) -> Result<proto::InspectReply, AdminError> {

@@ -11,9 +11,12 @@ use std::time::Duration;
 use dynamo_node::store::{Merge, Put, StandIn};
 use dynamo_node::transfer::facts::{Copied, Pull};
 use dynamo_node::version::VersionVector;
+use dynamo_proto::v1::admin_server::Admin;
+use dynamo_proto::v1::{Move, MoveState, MovesRequest};
 use dynamo_ring::{Fate, Partition, Partitions, Position, Step};
 use support::{Cluster, Settings, Switchboard, get, members, node_id, put};
 use tokio::task::JoinHandle;
+use tonic::Request;
 
 /// Writers that go on until they are stopped; the number of keys that each had acknowledged.
 struct Writers {
@@ -126,6 +129,21 @@ async fn a_change_of_mind_before_the_copy_has_ended_loses_nothing() {
     assert_eq!(cluster.record.step(), Step::Proposed);
     let copied = |i| (0..16).any(|p| cluster.node(i).local.summary(Partition(p)).unwrap().keys > 0);
     assert!(copied(3) || copied(4), "something was copied already");
+    let coming = loop {
+        let mut coming = moves(&cluster, 3).await;
+        coming.extend(moves(&cluster, 4).await);
+        if coming.iter().any(|one| one.bytes_pulled > 0 && one.bytes_wanted.is_some() && one.keys > 0) {
+            break coming;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let target = &cluster.record.target().unwrap().layout;
+    let gained: usize = (3..5).map(|i| target.partitions_of(&node_id(i)).count()).sum();
+    assert_eq!(coming.len(), gained, "each partition that moves is shown once: {coming:?}");
+    let leaving = moves(&cluster, 0).await;
+    assert!(
+        !leaving.is_empty() && leaving.iter().all(|one| one.state() == MoveState::Leaving && one.keys > 0)
+    );
 
     cluster.record = cluster.record.propose(&members(0..3)).unwrap();
     cluster.settle().await;
@@ -133,8 +151,15 @@ async fn a_change_of_mind_before_the_copy_has_ended_loses_nothing() {
     for i in 3..5 {
         assert_eq!(cluster.record.fate(&node_id(i)), Some(Fate::Retired));
     }
+    assert_eq!(moves(&cluster, 0).await, [], "nothing is under way");
     cluster.expect_equal_roots().await;
     expect_all(&cluster, &written).await;
+}
+
+/// What a node says of each partition that comes to it or leaves it.
+async fn moves(cluster: &Cluster, i: u8) -> Vec<Move> {
+    let reply = cluster.node(i).admin.moves(Request::new(MovesRequest::default())).await;
+    reply.unwrap().into_inner().moves
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

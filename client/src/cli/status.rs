@@ -171,7 +171,7 @@ fn progress(look: &Look) -> String {
         |pick: fn(&dynamo_proto::v1::TargetProgress) -> u64| progress.iter().map(|p| pick(p)).sum::<u64>();
     let (synced, wanted) = (sum(|p| p.partitions_synced.into()), sum(|p| p.partitions_wanted.into()));
     let (pulled, bytes) = (sum(|p| p.bytes_pulled), sum(|p| p.bytes_wanted));
-    let speed = sum(|p| p.bytes_per_second);
+    let speed = sum(|p| p.bytes_per_second.unwrap_or(0));
     let left = bytes.saturating_sub(pulled).checked_div(speed).map(|s| format!(", {} left", span(s * 1000)));
     format!(
         "\nmove: {synced} of {wanted} partitions synced, {} of {} copied, {}/s{}\n",
@@ -326,7 +326,7 @@ mod tests {
             partitions_synced: 2,
             bytes_wanted: 4 << 20,
             bytes_pulled: 1 << 20,
-            bytes_per_second: 1 << 20,
+            bytes_per_second: Some(1 << 20),
             ..TargetProgress::default()
         };
         look.statuses.get_mut(&member(3).node_id).unwrap().as_mut().unwrap().target = Some(progress);

@@ -3,14 +3,15 @@
 //! Thin over [`layout`](crate::layout) and [`transfer`](crate::transfer). Whoever gets here has shown the cluster's
 //! token; the server looks at it before.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dynamo_proto::v1::admin_server::Admin;
 use dynamo_proto::v1::{
-    HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, NodeStatus, RetireReply,
-    RetireRequest, SetLayoutReply, SetLayoutRequest, SetPaceReply, SetPaceRequest, Stage, StatusRequest,
-    TargetProgress,
+    CopyPace, HandOver, Holding, HoldingsReply, HoldingsRequest, InspectReply, InspectRequest, Move,
+    MovesReply, MovesRequest, NodeStatus, RetireReply, RetireRequest, SetLayoutReply, SetLayoutRequest,
+    SetPaceReply, SetPaceRequest, Stage, StatusRequest,
 };
 use dynamo_ring::{Partition, Record, Step};
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ use super::inspect::Found;
 use crate::clock::Clock;
 use crate::gossip::Gossip;
 use crate::layout::{Duty, NotRetired, Refusal, Standing};
-use crate::pace::Limit;
+use crate::pace::{Limit, Pace};
 use crate::peer::Hearsay;
 use crate::peer::wire::{self, node_id_bytes, stamp_message};
 use crate::store::{DataKey, HintCount, Local, OpError, StoreError, Summary, blocking};
@@ -30,20 +31,22 @@ use crate::transfer::{Exchange, Progress};
 /// their own accord, so the second try finds it done.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(8);
 
-/// What the service is made of.
+/// What the service shows, and acts on.
 #[derive(Debug, Clone)]
 pub struct AdminParts<C> {
-    /// What is stored, and what this node goes by.
+    /// Layouts, store and the other members.
     pub exchange: Exchange,
-    /// How far its copying is.
+    /// How far a change has come.
     pub progress: Progress,
-    /// What is known of other members.
-    pub gossip: Gossip,
-    /// How fast its background may be.
+    /// How fast copies may be.
+    pub pace: Pace,
+    /// The most that all of the background may take.
     pub limit: Limit,
-    /// The pod's name.
+    /// What is heard of others.
+    pub gossip: Gossip,
+    /// Of this node's pod.
     pub name: String,
-    /// How old hints are.
+    /// For the age of hints.
     pub clock: C,
 }
 
@@ -52,7 +55,7 @@ pub struct AdminParts<C> {
 pub struct AdminService<C>(AdminParts<C>);
 
 impl<C: Clock> AdminService<C> {
-    /// A service of these parts.
+    /// The service over these parts.
     pub const fn new(parts: AdminParts<C>) -> Self {
         Self(parts)
     }
@@ -107,7 +110,7 @@ impl<C: Clock> Admin for AdminService<C> {
             has_data: stored.keys() > 0 || stored.hints() > 0,
             record: standing.map(|standing| standing.record.to_json().into()).unwrap_or_default(),
             acked: standing.and_then(Standing::acked_stamp).map(stamp_message),
-            target: standing.and_then(|standing| target(standing, &self.0.progress)),
+            target: standing.and_then(|standing| self.0.progress.report(standing)),
             hand_over: standing.and_then(|standing| hand_over(standing, stored.hints())),
             hints: stored.hints(),
             oldest_hint_age_ms: oldest.map_or(0, |oldest| now.saturating_sub(oldest)),
@@ -120,6 +123,11 @@ impl<C: Clock> Admin for AdminService<C> {
             heard_of: self.0.gossip.heard_of(),
             introduction: Some(self.0.gossip.introduction()),
             background_bytes_per_second: self.0.limit.bytes_per_second(),
+            copy_pace: Some(CopyPace {
+                limit_bytes_per_second: self.0.pace.limit(),
+                share: self.0.pace.share().ratio(),
+                copied_bytes_per_second: self.0.progress.copied_per_second(),
+            }),
         }))
     }
 
@@ -177,6 +185,23 @@ impl<C: Clock> Admin for AdminService<C> {
             bytes: summary.bytes,
         };
         Ok(Response::new(HoldingsReply { holdings: held.map(holding).collect() }))
+    }
+
+    async fn moves(&self, request: Request<MovesRequest>) -> Result<Response<MovesReply>, Status> {
+        let wanted = request.into_inner().partitions;
+        let standing = self.current();
+        let Some(standing) = standing.as_deref() else { return Ok(Response::new(MovesReply::default())) };
+        let local = self.0.exchange.local.clone();
+        let summaries =
+            blocking(move || local.summaries()).await.map_err(|why: StoreError| storage(&why.into()))?;
+        let stored: BTreeMap<u32, Summary> = summaries.into_iter().map(|(p, s)| (p.0.into(), s)).collect();
+        let asked = |one: &Move| wanted.is_empty() || wanted.contains(&one.partition);
+        let with_stored = |one: Move| match stored.get(&one.partition) {
+            Some(summary) => Move { keys: summary.keys, stored_bytes: summary.bytes, ..one },
+            None => one,
+        };
+        let moves = self.0.progress.moves(standing).into_iter().filter(asked).map(with_stored).collect();
+        Ok(Response::new(MovesReply { layout: Some(stamp_message(standing.stamp())), moves }))
     }
 
     async fn inspect(&self, request: Request<InspectRequest>) -> Result<Response<InspectReply>, Status> {
@@ -242,23 +267,6 @@ fn stage(standing: Option<&Standing>) -> Stage {
         Some(standing) if standing.serves() => Stage::Serving,
         Some(_) => Stage::Leaving,
     }
-}
-
-/// How far this node has come with what a target gives it.
-fn target(standing: &Standing, progress: &Progress) -> Option<TargetProgress> {
-    standing.record.target()?;
-    if let Some(figures) = progress.report(standing.stamp()) {
-        return Some(figures);
-    }
-    let wanted = count(standing.gains().len());
-    // Nobody freezes before everything is synced; the figures of an earlier process went with it.
-    let synced = if standing.record.step() == Step::Proposed { 0 } else { wanted };
-    Some(TargetProgress {
-        target: Some(stamp_message(standing.stamp())),
-        partitions_wanted: wanted,
-        partitions_synced: synced,
-        ..TargetProgress::default()
-    })
 }
 
 /// How far this node has come with letting go of what the committed layout took from it.

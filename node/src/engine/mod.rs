@@ -102,6 +102,8 @@ pub struct Engine {
     exchange: Exchange,
     participant: Participant,
     progress: Progress,
+    /// What comes and what goes with a change of layout share one pace.
+    rebalance: Pace,
     foreground: Foreground,
     limit: Limit,
     transfers: TransferMetrics,
@@ -146,6 +148,7 @@ impl Engine {
         let life = Life::new(layouts.clone(), committer.clone());
         let (gate, answers) = (Gate::new(settings.requests), Room::new(settings.answer_bytes));
         let (progress, limit) = (Progress::default(), Limit::from(settings.background_bytes_per_second));
+        let rebalance = Pace::new(limit.clone(), foreground.clone());
         let transfers = metrics.register(TransferMetrics::register);
         let exchange = Exchange {
             network: Arc::clone(&network),
@@ -202,8 +205,9 @@ impl Engine {
             admin: AdminService::new(AdminParts {
                 exchange: exchange.clone(),
                 progress: progress.clone(),
-                gossip: gossip.clone(),
+                pace: rebalance.clone(),
                 limit: limit.clone(),
+                gossip: gossip.clone(),
                 name,
                 clock,
             }),
@@ -222,6 +226,7 @@ impl Engine {
             exchange,
             participant,
             progress,
+            rebalance,
             foreground,
             limit,
             transfers,
@@ -265,17 +270,15 @@ impl Engine {
     fn workers(&self) -> Vec<JoinHandle<()>> {
         let stopped = self.stop.subscribe();
         let pace = || Pace::new(self.limit.clone(), self.foreground.clone());
-        // What comes and what goes with a change of layout share one pace.
-        let rebalance = pace();
         self.metrics.register(|registry| self.exchange.committer.metrics().register(registry));
         let hints = self.metrics.register(HintMetrics::register);
         let repairs = self.metrics.register(RepairMetrics::register);
         let exchange = || self.exchange.clone();
         let (voice, progress) = (Arc::clone(&self.voice), self.progress.clone());
         let room = Room::new(copy::ROOM);
-        let means = Means::new(voice, rebalance.clone(), progress, self.transfers.clone(), room);
+        let means = Means::new(voice, self.rebalance.clone(), progress, self.transfers.clone(), room);
         let copier = Copier::new(exchange(), means);
-        let giver = Giver::new(exchange(), rebalance);
+        let giver = Giver::new(exchange(), self.rebalance.clone(), self.progress.clone());
         let deliverer = Deliverer::new(exchange(), pace(), hints);
         let anti_entropy = AntiEntropy::new(exchange(), pace(), repairs, self.settings.anti_entropy_interval);
         let gossiper = Gossiper::new(GossiperParts {

@@ -57,7 +57,7 @@ impl Gossiper {
         let mut facts =
             vec![Fact::Commits { last: mark.commit, synced: mark.synced }, Fact::Phase(parts.life.phase())];
         let standing = parts.layouts.current();
-        if let Some(moved) = standing.and_then(|standing| parts.progress.report(standing.stamp())) {
+        if let Some(moved) = standing.and_then(|standing| parts.progress.report(&standing)) {
             let (wanted, synced) = (moved.partitions_wanted, moved.partitions_synced);
             facts.push(Fact::Transfer { wanted, synced });
         }

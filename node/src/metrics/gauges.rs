@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::gossip::Gossip;
-use crate::layout::Layouts;
+use crate::layout::{Layouts, Standing};
 use crate::limits::Gate;
 use crate::pace::{Foreground, Limit};
 use crate::peer::Peers;
@@ -59,6 +59,23 @@ impl Sheet<'_> {
         self.write(name, help, MetricType::Gauge, &ConstGauge::new(value))
     }
 
+    /// No sample while it is not known: a zero would be a lie.
+    fn known(&mut self, name: &str, help: &str, value: Option<u64>) -> fmt::Result {
+        match value {
+            Some(value) => self.gauge(name, help, value),
+            None => self.0.encode_descriptor(name, help, None, MetricType::Gauge).map(drop),
+        }
+    }
+
+    fn by_state(&mut self, name: &str, help: &str, states: &[(&'static str, u64)]) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (state, count) in states {
+            let count = ConstGauge::new(i64::try_from(*count).unwrap_or(i64::MAX));
+            count.encode(encoder.encode_family(&[("state", *state)])?)?;
+        }
+        Ok(())
+    }
+
     fn ratio(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         self.write(name, help, MetricType::Gauge, &ConstGauge::new(value))
     }
@@ -95,13 +112,28 @@ impl Gauges {
         sheet.gauge("layout_acknowledged", "1 if the step is acknowledged", acked.into())?;
         let held = standing.map_or(0, |standing| standing.held.len());
         sheet.gauge("partitions_held", "Partitions held here", wide(held))?;
-        let moved = standing.and_then(|standing| self.progress.report(standing.stamp())).unwrap_or_default();
+        self.moves(standing, sheet)
+    }
+
+    /// The change of layout: counts and sums, since a ring may have 4096 partitions.
+    fn moves(&self, standing: Option<&Standing>, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let moved = standing.and_then(|standing| self.progress.report(standing)).unwrap_or_default();
+        let help = "Partitions that a change brings to this node or takes from it, by how far they have come";
+        sheet.by_state("moves", help, &self.progress.states(standing))?;
         let help = "Partitions that the target gives this node";
         sheet.gauge("target_partitions_wanted", help, moved.partitions_wanted.into())?;
         let help = "Of those, how many are synced";
         sheet.gauge("target_partitions_synced", help, moved.partitions_synced.into())?;
         sheet.gauge("target_bytes_wanted", "Bytes to be copied for the target", moved.bytes_wanted)?;
-        sheet.gauge("target_bytes_pulled", "Of those, how many have come", moved.bytes_pulled)
+        sheet.gauge("target_bytes_pulled", "Of those, how many have come", moved.bytes_pulled)?;
+        let help = "Bytes that comparing has fetched for the target afterwards";
+        sheet.gauge("target_bytes_compared", help, moved.bytes_compared)?;
+        let help = "Of the partitions wanted, those whose size is a guess yet";
+        sheet.gauge("target_partitions_unsized", help, moved.partitions_unsized.into())?;
+        let help = "Bytes that pulls carried in each of the last ten seconds; absent if unknown";
+        sheet.known("target_pulled_bytes_per_second", help, moved.bytes_per_second)?;
+        let help = "Seconds until the pulls end at that rate; absent if unknown";
+        sheet.known("target_left_seconds", help, moved.left_ms.map(|ms| ms.div_ceil(1000)))
     }
 
     fn requests(&self, sheet: &mut Sheet<'_>) -> fmt::Result {

@@ -121,6 +121,16 @@ impl Pace {
         Self::new(0, Foreground::default())
     }
 
+    /// Bytes a second that this may not exceed, if it was given a bound.
+    pub fn limit(&self) -> Option<u64> {
+        Some(self.limit.bytes_per_second()).filter(|limit| *limit > 0)
+    }
+
+    /// The part of the time that the foreground leaves just now.
+    pub fn share(&self) -> Share {
+        self.foreground.share()
+    }
+
     /// Counts a piece of work that has moved `bytes`, and waits until the next may begin.
     pub async fn keep(&self, bytes: u64) {
         let begun = self.foreground.begun;

@@ -10,6 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
 use super::facts::{Copied, Pull};
+use super::figures::Work as Shown;
 use super::pull::{Means, keep, pull};
 use super::sync::{Next, PartitionSync};
 use crate::layout::{Duty, Standing};
@@ -178,11 +179,13 @@ impl One<'_> {
         let Means { pace, progress, .. } = means;
         match next {
             Next::Pull(from) => {
+                let _busy = progress.busy(self.target, self.partition, Shown::Copy, from);
                 let others = machine.others(from, |node| exchange.network.is_up(*node));
                 pull(exchange, self.target, (from, &others), self.partition, copied, means).await?;
                 machine.pulled();
             }
             Next::Compare(with) => {
+                let _busy = progress.busy(self.target, self.partition, Shown::Compare, with);
                 let compared =
                     compare(exchange, self.target, with, self.partition, Direction::Fetch, pace).await?;
                 copied.compared_bytes += compared.bytes_fetched;

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 use super::compare::{Direction, compare};
 use super::exchange::{Exchange, ExchangeError};
+use super::figures::Work;
+use super::progress::Progress;
 use super::purge::purge;
 use crate::layout::{Duty, Standing};
 use crate::pace::Pace;
@@ -66,15 +68,16 @@ impl Owed {
 pub struct Giver {
     exchange: Exchange,
     pace: Pace,
+    progress: Progress,
     owed: Option<Owed>,
     layouts: watch::Receiver<Option<Arc<Standing>>>,
 }
 
 impl Giver {
-    /// A giver that keeps to `pace`.
-    pub fn new(exchange: Exchange, pace: Pace) -> Self {
+    /// A giver that keeps to `pace` and tells `progress`.
+    pub fn new(exchange: Exchange, pace: Pace, progress: Progress) -> Self {
         let layouts = exchange.layouts.subscribe();
-        Self { exchange, pace, owed: None, layouts }
+        Self { exchange, pace, progress, owed: None, layouts }
     }
 
     async fn pass(&mut self) -> Result<Turn, ExchangeError> {
@@ -130,8 +133,12 @@ impl Giver {
         partition: Partition,
         holder: NodeId,
     ) -> Option<(Partition, NodeId)> {
+        let _busy = self.progress.busy(committed, partition, Work::HandOver, holder);
         match compare(&self.exchange, committed, holder, partition, Direction::Push, &self.pace).await {
-            Ok(_) => Some((partition, holder)),
+            Ok(compared) => {
+                self.progress.pushed(committed, partition, compared.bytes_pushed);
+                Some((partition, holder))
+            }
             Err(why) => {
                 tracing::debug!(%partition, %holder, %why, "a hand-over is tried again");
                 None

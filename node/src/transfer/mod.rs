@@ -12,7 +12,9 @@
 //! | [`exchange`] | the messages all of these use |
 //! | [`serve`] | the other side of them |
 //! | [`facts`] | how far each partition has been copied, as it lies on disk |
-//! | [`progress`] | the same as figures for a person |
+//! | [`figures`] | the same for a person: states, bytes, rates, what is left; pure |
+//! | [`rate`] | how fast something goes, from samples; pure |
+//! | [`progress`] | the figures, as the workers tell them and others ask |
 //! | [`metrics`] | how much was pulled, and what went wrong with it |
 //! | [`purge`] | dropping what is no longer this node's |
 
@@ -22,11 +24,13 @@ pub mod compare;
 pub mod copy;
 pub mod exchange;
 pub mod facts;
+pub mod figures;
 pub mod hand_over;
 pub mod metrics;
 pub mod progress;
 pub mod pull;
 pub mod purge;
+pub mod rate;
 pub mod serve;
 pub mod sync;
 

@@ -92,10 +92,10 @@ impl Running {
         let means =
             Means::new(voice, pace.clone(), progress.clone(), transfers.clone(), Room::new(copy::ROOM));
         let copier = Copier::new(exchange.clone(), means);
-        let giver = Giver::new(exchange.clone(), pace.clone());
+        let giver = Giver::new(exchange.clone(), pace.clone(), progress.clone());
         let deliverer = Deliverer::new(exchange.clone(), pace.clone(), HintMetrics::default());
         let often = Duration::from_millis(200);
-        let repairer = AntiEntropy::new(exchange.clone(), pace, RepairMetrics::default(), often);
+        let repairer = AntiEntropy::new(exchange.clone(), pace.clone(), RepairMetrics::default(), often);
         let mut tasks = vec![
             tokio::spawn(keeper.run()),
             worker::spawn(copier, stop.clone()),
@@ -119,7 +119,7 @@ impl Running {
             let gossip =
                 Gossip::new(layouts, 1, Vec::new(), GossipSettings::default(), GossipMetrics::default());
             let clock = SystemClock;
-            AdminService::new(AdminParts { exchange, progress, gossip, limit, name, clock })
+            AdminService::new(AdminParts { exchange, progress, pace, limit, gossip, name, clock })
         };
         let gate = Gate::new(RequestLimits::default());
         let process = wire.process;

@@ -66,7 +66,7 @@ pub struct DynamoClusterStatus {
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub bytes_to_move: u64,
-    /// `bytesMoved/bytesToMove`, for people; empty without a change.
+    /// `bytesMoved/bytesToMove`, for people; `?` while a member cannot tell yet; empty without a change.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub moved_text: String,

@@ -147,8 +147,10 @@ pub struct Progress {
     pub bytes_pulled: u64,
     /// Entry bytes that the comparison fetched.
     pub bytes_compared: u64,
-    /// At present.
-    pub bytes_per_second: u64,
+    /// Partitions whose size is a guess in `bytes_wanted`; nothing is known if it is all of them.
+    pub partitions_unsized: u32,
+    /// Until its pulls end, at its present rate; nothing if it cannot tell.
+    pub left_ms: Option<u64>,
 }
 
 /// A volume claim as it was found.

@@ -61,8 +61,10 @@ pub fn status(before: &DynamoClusterStatus, facts: &Facts<'_>) -> DynamoClusterS
         synced_text: moving.map_or_else(String::new, |_| format!("{synced}/{to_sync}")),
         bytes_moved: moving.map_or(0, |change| change.bytes_moved),
         bytes_to_move: moving.map_or(0, |change| change.bytes_to_move),
-        moved_text: moving
-            .map_or_else(String::new, |change| text::of_bytes(change.bytes_moved, change.bytes_to_move)),
+        moved_text: moving.map_or_else(String::new, |change| match record {
+            Some(record) if !progress::sized(record, observed) => text::of_unknown(change.bytes_moved),
+            _ => text::of_bytes(change.bytes_moved, change.bytes_to_move),
+        }),
         eta: record.map_or_else(String::new, |record| progress::eta(record, observed)),
         cluster_id: record.map_or_else(String::new, |record| record.cluster_id().to_string()),
         epoch: record.map_or(0, |record| record.stamp().epoch),

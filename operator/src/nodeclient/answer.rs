@@ -53,7 +53,8 @@ pub(super) fn read(name: &str, status: &proto::NodeStatus) -> Result<Answer, Str
             bytes_wanted: t.bytes_wanted,
             bytes_pulled: t.bytes_pulled,
             bytes_compared: t.bytes_compared,
-            bytes_per_second: t.bytes_per_second,
+            partitions_unsized: t.partitions_unsized,
+            left_ms: t.left_ms,
         }),
         background_bytes_per_second: status.background_bytes_per_second,
     })
@@ -102,7 +103,9 @@ mod tests {
                 bytes_wanted: 900,
                 bytes_pulled: 400,
                 bytes_compared: 7,
-                bytes_per_second: 50,
+                bytes_per_second: Some(50),
+                partitions_unsized: 2,
+                left_ms: None,
             }),
             hand_over: Some(proto::HandOver { committed: Some(stamp), done: false, ..Default::default() }),
             hints: 2,
@@ -120,7 +123,9 @@ mod tests {
         assert_eq!(answer.report.synced, Some(Synced { id: record.id(), partitions: 4, wanted: 9 }));
         assert_eq!(answer.report.handed_over, None, "not before it is done");
         assert_eq!((answer.cluster_id, answer.has_record), (Some(model::CLUSTER), true));
-        assert_eq!((answer.progress.unwrap().bytes_pulled, answer.background_bytes_per_second), (400, 70));
+        let progress = answer.progress.unwrap();
+        assert_eq!((progress.bytes_pulled, progress.partitions_unsized, progress.left_ms), (400, 2, None));
+        assert_eq!(answer.background_bytes_per_second, 70);
         assert!(!answer.blank());
     }
 

@@ -1,6 +1,6 @@
 //! How far a change has come, in partitions and bytes.
 
-use dynamo_ring::{NodeId, Record, plan as placement};
+use dynamo_ring::{Record, plan as placement};
 
 use super::text;
 use crate::api::cluster::{Change, LastChange};
@@ -50,33 +50,57 @@ fn raise(change: &mut LastChange, observed: &Observed) {
     change.bytes_compared = change.bytes_compared.max(compared);
 }
 
-/// Replicas of partitions that have arrived, of those that the target moves. A member may count what it had before too.
+/// Replicas of partitions that have arrived, of those that the target moves.
 pub(super) fn synced(record: &Record, observed: &Observed) -> u32 {
-    let Some(target) = record.target().map(|t| &t.layout) else { return 0 };
-    let done = |id: &NodeId, progress: &Progress| {
-        let gains = target.partitions_of(id).filter(|p| !record.stable().holds(id, *p)).count();
-        let missing = progress.partitions_wanted.saturating_sub(progress.partitions_synced);
-        u32::try_from(gains).unwrap_or(u32::MAX).saturating_sub(missing)
-    };
-    let answers = observed.pods.values().filter_map(|pod| pod.answer.as_ref());
-    answers
-        .filter_map(|a| Some((a.node_id(), a.progress.filter(|p| p.epoch == target.epoch())?)))
-        .map(|(id, progress)| done(&id, &progress))
-        .sum()
+    receivers(record, observed).map(|receiver| receiver.synced()).sum()
 }
 
-/// Until the copying ends, at the present rate; empty if there is nothing to copy or no rate.
+/// Until the last copy ends, at the present rates: members copy at the same time, so the slowest one counts. Empty when
+/// all have ended, and while one that is to copy something cannot tell.
 pub(super) fn eta(record: &Record, observed: &Observed) -> String {
-    let Some(target) = record.target() else { return String::new() };
-    // Members copy at the same time: the slowest one counts.
-    let left = of_epoch(observed, target.layout.epoch()).filter_map(|p| {
-        let left = p.bytes_wanted.saturating_sub(p.bytes_pulled);
-        (left > 0).then(|| left.checked_div(p.bytes_per_second))
-    });
-    match left.collect::<Option<Vec<u64>>>() {
-        Some(seconds) => seconds.into_iter().max().map_or_else(String::new, |s| text::of_seconds(s.max(1))),
-        None => String::new(),
+    let left = receivers(record, observed).map(|receiver| receiver.progress?.left_ms);
+    match left.collect::<Option<Vec<u64>>>().and_then(|left| left.into_iter().max()) {
+        Some(ms) if ms > 0 => text::of_seconds(ms.div_ceil(1000)),
+        _ => String::new(),
     }
+}
+
+/// Whether every member that is to copy something knows how much that is, about.
+pub(super) fn sized(record: &Record, observed: &Observed) -> bool {
+    receivers(record, observed).all(|receiver| {
+        receiver
+            .progress
+            .is_some_and(|p| p.partitions_unsized == 0 || p.partitions_unsized < p.partitions_wanted)
+    })
+}
+
+/// A member that the target gives something to.
+struct Receiver {
+    gains: u32,
+    progress: Option<Progress>,
+}
+
+impl Receiver {
+    /// A member may count what it had before too.
+    fn synced(&self) -> u32 {
+        let Some(progress) = self.progress else { return 0 };
+        let missing = progress.partitions_wanted.saturating_sub(progress.partitions_synced);
+        self.gains.saturating_sub(missing)
+    }
+}
+
+fn receivers<'a>(record: &'a Record, observed: &'a Observed) -> impl Iterator<Item = Receiver> + 'a {
+    let layout = record.target().map(|target| &target.layout);
+    layout.into_iter().flat_map(move |layout| {
+        layout.members().iter().filter_map(move |member| {
+            let id = member.node_id;
+            let gains = layout.partitions_of(&id).filter(|p| !record.stable().holds(&id, *p)).count();
+            let mut answers = observed.pods.values().filter_map(|pod| pod.answer.as_ref());
+            let answer = answers.find(|answer| answer.node_id() == id);
+            let progress = answer.and_then(|answer| answer.progress).filter(|p| p.epoch == layout.epoch());
+            (gains > 0).then(|| Receiver { gains: u32::try_from(gains).unwrap_or(u32::MAX), progress })
+        })
+    })
 }
 
 fn of_epoch(observed: &Observed, epoch: u64) -> impl Iterator<Item = Progress> {

@@ -91,7 +91,8 @@ fn growing_tells_its_story() {
                 bytes_wanted: 3 << 30,
                 bytes_pulled: 1 << 30,
                 bytes_compared: 5,
-                bytes_per_second: 1 << 28,
+                partitions_unsized: 0,
+                left_ms: Some(7001 + u64::from(gains % 2)),
             });
         }
     }

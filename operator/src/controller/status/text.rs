@@ -17,6 +17,12 @@ pub(super) fn of_bytes(done: u64, all: u64) -> String {
     format!("{}/{}", text(done), text(all))
 }
 
+/// The same before anybody knows of how much.
+pub(super) fn of_unknown(done: u64) -> String {
+    let all = of_bytes(done, done);
+    format!("{}/?", all.split_once('/').map_or(all.as_str(), |(done, _)| done))
+}
+
 /// `12s`, `3m20s`, `2h05m`.
 pub(super) fn of_seconds(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -35,6 +41,7 @@ mod tests {
         assert_eq!(of_bytes(966_367_642, 1_503_238_554), "0.9GiB/1.4GiB");
         assert_eq!(of_bytes(0, 999), "0B/999B");
         assert!(of_bytes(u64::MAX, u64::MAX).len() <= 32, "the field's maximum");
+        assert_eq!([of_unknown(0), of_unknown(966_367_642)], ["0B/?", "921.6MiB/?"]);
         assert_eq!(of_seconds(12), "12s");
         assert_eq!(of_seconds(200), "3m20s");
         assert_eq!(of_seconds(7500), "2h05m");
