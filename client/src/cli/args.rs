@@ -250,8 +250,23 @@ pub(crate) enum RingCommand {
         #[arg(long)]
         partitions: bool,
     },
+    /// The ring as it moves: who owns what, what goes where and how far that is, member by member.
+    Watch(Watch),
     /// What a change of members moves. Without --dry-run it is made, and driven to its end.
     Plan(RingPlan),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// One picture, and no more.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// End when no change is under way, and every member knows.
+    #[arg(long)]
+    pub(crate) until_settled: bool,
+    /// Seconds between two looks.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) every: f64,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::args::{Dev, DevCommand, DevPlace};
 use crate::fail::{Fail, Outcome};
+use crate::out;
 use crate::remembered;
 
 /// Between two looks.
@@ -56,7 +57,7 @@ fn scale(folder: &Path, nodes: u16) -> Outcome {
     })?;
     check_size(nodes, &fixed)?;
     fs::write(wanted_file(folder), nodes.to_string())?;
-    println!("the running `dynamoctl dev` in {} goes to {nodes} members", folder.display());
+    out::line(format_args!("the running `dynamoctl dev` in {} goes to {nodes} members", folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +123,7 @@ async fn serve(folder: &Path, args: &Dev) -> Outcome {
     let mut cluster = LocalCluster::open(plan(folder, &fixed, binary)?)?;
     fs::write(wanted_file(folder), args.nodes.to_string())?;
     let ended = keep(&mut cluster, folder, &fixed).await;
-    println!("stopping the nodes; their data stays in {}", folder.display());
+    out::tell(format_args!("stopping the nodes; their data stays in {}", folder.display()));
     cluster.stop().await?;
     ended.map(|()| ExitCode::SUCCESS)
 }
@@ -142,12 +143,12 @@ async fn keep(cluster: &mut LocalCluster, folder: &Path, fixed: &Fixed) -> Resul
         // What cannot be done yet is tried again in each round, and said once.
         if round.did != said {
             for line in &round.did {
-                println!("{line}");
+                out::tell(line);
             }
         }
         said = if round.did.is_empty() { said } else { round.did };
         if round.quiet && told != Some(wanted) {
-            println!("{}", how_to_use(cluster, folder, wanted, fixed)?);
+            out::tell(how_to_use(cluster, folder, wanted, fixed)?);
             told = Some(wanted);
         }
         if let Some(ended) = cluster.ended() {
@@ -199,11 +200,11 @@ fn obey(line: &str, folder: &Path, fixed: &Fixed) -> bool {
                 Ok(fs::write(wanted_file(folder), number)?)
             });
             if let Err(fail) = told {
-                println!("{}", fail.message);
+                out::tell(fail.message);
             }
         }
         [] => {}
-        _ => println!("scale NUMBER, or quit"),
+        _ => out::tell("scale NUMBER, or quit"),
     }
     true
 }

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::args::{Common, Explain, Output};
 use crate::fail::Outcome;
 use crate::key::key;
+use crate::out;
 use crate::ring::record;
 use crate::text::{add, base64, hex, human, readable};
 
@@ -61,8 +62,8 @@ pub(crate) async fn run(common: &Common, args: &Explain) -> Outcome {
     let asked = members.into_iter().zip(answers);
     let asked: Vec<_> = asked.map(|((member, part), answer)| Asked { member, part, answer }).collect();
     match common.output {
-        Output::Json => println!("{}", to_json(&record, &key, &asked)),
-        Output::Text => print!("{}", to_text(&record, &key, &asked)),
+        Output::Json => out::line(to_json(&record, &key, &asked))?,
+        Output::Text => out::print(to_text(&record, &key, &asked))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,6 @@
 //! How a command ends when it does not succeed: a sentence for a person, a number for a script.
 
 use std::fmt::Display;
-use std::io;
 use std::process::ExitCode;
 
 /// Something could not be done, now or at all.
@@ -14,7 +13,7 @@ pub(crate) const ABSENT: u8 = 3;
 /// Why a command ends early.
 #[derive(Debug)]
 pub(crate) struct Fail {
-    /// Nothing is said if it is empty.
+    /// Nothing is said if it is empty: the reader has gone, see [`out`](crate::out).
     pub(crate) message: String,
     pub(crate) code: u8,
 }
@@ -34,14 +33,6 @@ pub(crate) fn refused(error: dynamo_client::Error) -> Fail {
     match error {
         dynamo_client::Error::Invalid(message) => Fail::usage(message),
         other => other.into(),
-    }
-}
-
-/// A line of a long list was printed, or its reader has seen enough (`| head`): then the command ends, and well.
-pub(crate) fn printed(line: io::Result<()>) -> Result<(), Fail> {
-    match line {
-        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Err(Fail { message: String::new(), code: 0 }),
-        line => line.map_err(Fail::from),
     }
 }
 

@@ -1,6 +1,5 @@
 //! `get`, `put`, `delete`.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use base64::Engine;
@@ -11,6 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::args::{Common, Delete, Get, Output, Put, WriteArgs};
 use crate::fail::{ABSENT, Fail, Outcome, refused};
 use crate::key::{key, value};
+use crate::out;
 use crate::remembered::{Remembered, folder};
 use crate::text::{add, base64, readable};
 
@@ -29,8 +29,8 @@ pub(crate) async fn get(common: &Common, args: &Get) -> Outcome {
         return raw(&read);
     }
     match common.output {
-        Output::Json => println!("{}", read_json(&read)),
-        Output::Text => print!("{}", read_text(&read)),
+        Output::Json => out::line(read_json(&read))?,
+        Output::Text => out::print(read_text(&read))?,
     }
     Ok(if read.is_absent() { ExitCode::from(ABSENT) } else { ExitCode::SUCCESS })
 }
@@ -43,7 +43,7 @@ pub(crate) async fn put(common: &Common, args: &Put) -> Outcome {
         .put(&key, value, &context, &WriteOptions { ttl: args.ttl, ..options(&args.write) })
         .await
         .map_err(refused)?;
-    Ok(say_written(common, &client, &key, &written))
+    say_written(common, &client, &key, &written)
 }
 
 pub(crate) async fn delete(common: &Common, args: &Delete) -> Outcome {
@@ -51,7 +51,7 @@ pub(crate) async fn delete(common: &Common, args: &Delete) -> Outcome {
     let client = common.client().await?;
     let context = context(&client, &key, &args.write.context)?;
     let written = client.delete(&key, &context, &options(&args.write)).await.map_err(refused)?;
-    Ok(say_written(common, &client, &key, &written))
+    say_written(common, &client, &key, &written)
 }
 
 fn options(args: &WriteArgs) -> WriteOptions {
@@ -75,17 +75,17 @@ fn context(client: &Client, key: &[u8], given: &str) -> Result<Context, Fail> {
     }
 }
 
-fn say_written(common: &Common, client: &Client, key: &[u8], written: &Written) -> ExitCode {
+fn say_written(common: &Common, client: &Client, key: &[u8], written: &Written) -> Outcome {
     match &written.context {
         Some(context) => remembered(client).keep(key, context),
         // A write with the old context would go beside the others once more.
         None => remembered(client).forget(key),
     }
     match common.output {
-        Output::Json => println!("{}", written_json(written)),
-        Output::Text => print!("{}", written_text(written)),
+        Output::Json => out::line(written_json(written))?,
+        Output::Text => out::print(written_text(written))?,
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }
 
 fn raw(read: &Value) -> Outcome {
@@ -98,9 +98,7 @@ fn raw(read: &Value) -> Outcome {
             ))),
         };
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(value)?;
-    out.flush()?;
+    out::bytes(value)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,5 @@
 //! `list` and `export`: the keys of a cluster, and what they hold.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use bytes::Bytes;
@@ -9,7 +8,8 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value as Json, json};
 
 use crate::args::{Common, Export, List, Output};
-use crate::fail::{FAILED, Fail, Outcome, printed, refused};
+use crate::fail::{FAILED, Fail, Outcome, refused};
+use crate::out;
 use crate::text::{add, base64, readable};
 
 /// Keys that are read at a time.
@@ -19,11 +19,10 @@ pub(crate) async fn list(common: &Common, args: &List) -> Outcome {
     let client = common.client().await?;
     let options = ListOptions { partition: args.partition, deleted: args.deleted, ..under(&args.prefix) };
     let mut keys = client.list(options).take(args.limit.unwrap_or(usize::MAX));
-    let mut out = std::io::stdout().lock();
     while let Some(listed) = keys.try_next().await.map_err(refused)? {
         match common.output {
-            Output::Text => printed(writeln!(out, "{}", line(&listed)))?,
-            Output::Json => printed(writeln!(out, "{}", to_json(&listed)))?,
+            Output::Text => out::line(line(&listed))?,
+            Output::Json => out::line(to_json(&listed))?,
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -32,14 +31,13 @@ pub(crate) async fn list(common: &Common, args: &List) -> Outcome {
 pub(crate) async fn export(common: &Common, args: &Export) -> Outcome {
     let client = common.client().await?;
     let mut chunks = client.list(under(&args.prefix)).try_chunks(CHUNK);
-    let mut out = std::io::stdout().lock();
     while let Some(chunk) = chunks.next().await {
         // The keys before an error are exported, and then it is told.
         let (chunk, failed) = match chunk {
             Ok(chunk) => (chunk, None),
             Err(why) => (why.0, Some(why.1)),
         };
-        read(&client, &chunk, &mut out).await?;
+        read(&client, &chunk).await?;
         if let Some(failed) = failed {
             return Err(refused(failed));
         }
@@ -48,7 +46,7 @@ pub(crate) async fn export(common: &Common, args: &Export) -> Outcome {
 }
 
 /// Reads these keys and prints one line of JSON for each that is still there.
-async fn read(client: &Client, listed: &[Listed], out: &mut impl Write) -> Result<(), Fail> {
+async fn read(client: &Client, listed: &[Listed]) -> Result<(), Fail> {
     let keys: Vec<Bytes> = listed.iter().map(|one| one.key.clone()).collect();
     for (key, found) in keys.iter().zip(client.get_many(&keys, &ReadOptions::default()).await) {
         let found = found.map_err(|why| Fail {
@@ -56,7 +54,7 @@ async fn read(client: &Client, listed: &[Listed], out: &mut impl Write) -> Resul
             code: FAILED,
         })?;
         if !found.is_absent() {
-            printed(writeln!(out, "{}", exported(key, &found)))?;
+            out::line(exported(key, &found))?;
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `dynamoctl`: reads and writes keys, shows a cluster, and changes the size of one that has no operator.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic when the reader has gone: see `out`
+
 mod args;
 mod dev;
 mod explain;
@@ -7,12 +9,19 @@ mod fail;
 mod key;
 mod kv;
 mod list;
+mod look;
 mod moves;
 mod node;
+mod out;
+mod picture;
+mod progress;
 mod remembered;
 mod ring;
+#[cfg(test)]
+mod scenes;
 mod status;
 mod text;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,7 +41,7 @@ async fn main() -> ExitCode {
     let traces = match common.traces().map(Exporter::start).transpose() {
         Ok(traces) => traces,
         Err(why) => {
-            eprintln!("dynamoctl: {why}");
+            out::tell_aside(format_args!("dynamoctl: {why}"));
             return ExitCode::from(2);
         }
     };
@@ -47,7 +56,7 @@ async fn main() -> ExitCode {
     }
     outcome.unwrap_or_else(|Fail { message, code }| {
         if !message.is_empty() {
-            eprintln!("dynamoctl: {message}");
+            out::tell_aside(format_args!("dynamoctl: {message}"));
         }
         ExitCode::from(code)
     })

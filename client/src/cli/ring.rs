@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::args::{Common, Output, Ring, RingCommand, RingPlan};
 use crate::fail::{Fail, Outcome};
 use crate::moves::Moves;
+use crate::out;
 use crate::text::{add, table};
+use crate::watch;
 
 /// How long a node that is to come may take to say who it is.
 const ASK: Duration = Duration::from_secs(5);
@@ -21,6 +23,7 @@ const ASK: Duration = Duration::from_secs(5);
 pub(crate) async fn run(common: &Common, args: Ring) -> Outcome {
     match args.command {
         RingCommand::Show { key, partitions } => show(common, key.as_deref(), partitions).await,
+        RingCommand::Watch(args) => watch::run(common, &args).await,
         RingCommand::Plan(plan) => change(common, &plan).await,
     }
 }
@@ -36,9 +39,9 @@ pub(crate) fn record(client: &Client) -> Result<Arc<Record>, Fail> {
 async fn show(common: &Common, key: Option<&str>, all: bool) -> Outcome {
     let record = record(&common.client().await?)?;
     match (common.output, key) {
-        (Output::Json, _) => print!("{}", record.to_json()),
-        (Output::Text, Some(key)) => print!("{}", holders_of(&record, key)),
-        (Output::Text, None) => print!("{}", overview(&record, all)),
+        (Output::Json, _) => out::print(record.to_json())?,
+        (Output::Text, Some(key)) => out::print(holders_of(&record, key))?,
+        (Output::Text, None) => out::print(overview(&record, all))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -113,8 +116,8 @@ async fn change(common: &Common, plan: &RingPlan) -> Outcome {
     let target = proposed.target().map_or(proposed.stable(), |t| &t.layout);
     let moves = Moves::between(record.stable(), target);
     match common.output {
-        Output::Json => println!("{}", json!({"moves": moves.json(), "dry_run": plan.dry_run})),
-        Output::Text => print!("{}", moves.text()),
+        Output::Json => out::line(json!({"moves": moves.json(), "dry_run": plan.dry_run}))?,
+        Output::Text => out::print(moves.text())?,
     }
     if let (false, Some(driver)) = (plan.dry_run, driver) {
         driver.propose(&members)?;
@@ -134,7 +137,7 @@ pub(crate) async fn drive(driver: &Driver, within: Duration) -> Result<(), Fail>
             Turn::Acted(words) => words.join("; "),
         };
         if now != said {
-            eprintln!("{now}");
+            out::tell_aside(&now);
             said = now;
         }
     };

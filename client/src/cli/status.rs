@@ -1,54 +1,33 @@
 //! `status`: the whole cluster on one screen, and what to do next.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use dynamo_client::Admin;
 use dynamo_client::change::Look;
 use dynamo_client::change::report::node_id;
 use dynamo_proto::v1::{HeardOf, NodeStatus};
-use dynamo_ring::change::{Next, Waiting, to_ask};
+use dynamo_ring::change::{Next, Waiting};
 use dynamo_ring::{NodeId, Record};
-use futures::future::join_all;
 use serde_json::{Value as Json, json};
 
 use crate::args::{Common, Output};
 use crate::fail::Outcome;
+use crate::look::look;
+use crate::out;
+use crate::progress::Sum;
 use crate::ring::record;
 use crate::text::{add, human, span, table};
-
-/// How long one node may take.
-const ASK: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(common: &Common) -> Outcome {
     let record = record(&common.client().await?)?;
     let Some(token) = common.token()? else {
-        print!("{}", heading(&record));
-        println!("for what the members hold and do, give the cluster's token: --token-file FILE");
+        out::print(heading(&record))?;
+        out::line("for what the members hold and do, give the cluster's token: --token-file FILE")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let members: Vec<_> = record.view().members().map(|m| (m.node_id, m.address.clone())).collect();
-    let asked = members.into_iter().map(|(id, address)| {
-        let node = Admin::new(&address, &token, ASK);
-        async move {
-            let status = match node {
-                Ok(node) => node.status().await.ok(),
-                Err(_) => None,
-            };
-            (id, status.filter(|status| node_id(&status.node_id) == Some(id)))
-        }
-    });
-    let mut statuses: BTreeMap<NodeId, Option<NodeStatus>> =
-        join_all(asked.collect::<Vec<_>>()).await.into_iter().collect();
-    for id in to_ask(&record) {
-        // Named once and in no layout: nothing here knows where to dial it.
-        statuses.entry(id).or_insert(None);
-    }
-    let look = Look { record: Record::clone(&record), statuses };
+    let look = look(&record, &token).await;
     match common.output {
-        Output::Json => println!("{}", to_json(&look)),
-        Output::Text => print!("{}", screen(&look)),
+        Output::Json => out::line(to_json(&look))?,
+        Output::Text => out::print(screen(&look))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,7 +93,9 @@ fn screen(look: &Look) -> String {
         rows.push(row);
     }
     out.push_str(&table(&rows));
-    out.push_str(&progress(look));
+    if let Some(sum) = Sum::of(look) {
+        add(&mut out, format_args!("\nmove: {}\n", sum.text()));
+    }
     add(&mut out, format_args!("\n{}\n", advice(look)));
     out
 }
@@ -157,33 +138,8 @@ fn hints(status: &NodeStatus) -> String {
     }
 }
 
-/// The move in progress: partitions, bytes, speed.
-fn progress(look: &Look) -> String {
-    let Some(target) = look.record.target() else { return String::new() };
-    let id = target.layout.id();
-    let of_this = |s: &&NodeStatus| {
-        let stamp = s.target.as_ref().and_then(|p| p.target.as_ref());
-        stamp.and_then(dynamo_client::change::report::stamp).is_some_and(|(_, theirs)| theirs == id)
-    };
-    let progress: Vec<_> =
-        look.statuses.values().flatten().filter(of_this).filter_map(|s| s.target.as_ref()).collect();
-    let sum =
-        |pick: fn(&dynamo_proto::v1::TargetProgress) -> u64| progress.iter().map(|p| pick(p)).sum::<u64>();
-    let (synced, wanted) = (sum(|p| p.partitions_synced.into()), sum(|p| p.partitions_wanted.into()));
-    let (pulled, bytes) = (sum(|p| p.bytes_pulled), sum(|p| p.bytes_wanted));
-    let speed = sum(|p| p.bytes_per_second.unwrap_or(0));
-    let left = bytes.saturating_sub(pulled).checked_div(speed).map(|s| format!(", {} left", span(s * 1000)));
-    format!(
-        "\nmove: {synced} of {wanted} partitions synced, {} of {} copied, {}/s{}\n",
-        human(pulled),
-        human(bytes),
-        human(speed),
-        left.unwrap_or_default()
-    )
-}
-
 /// One line: what is missing, or that nothing is.
-fn advice(look: &Look) -> String {
+pub(crate) fn advice(look: &Look) -> String {
     let names = |ids: &[NodeId]| names(look, ids).join(", ");
     let hints: u64 = look.statuses.values().flatten().map(|s| s.hints).sum();
     match look.next() {
@@ -234,49 +190,20 @@ fn to_json(look: &Look) -> Json {
         "step": format!("{:?}", record.step()),
         "settled": record.settled(),
         "members": record.view().members().map(member).collect::<Vec<_>>(),
+        "move": Sum::of(look).map(|sum| sum.json()),
         "next": advice(look),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use dynamo_proto::v1::{Introduction, Stage, Stamp, TargetProgress};
-    use dynamo_ring::{ClusterId, Member, Partitions, Quorum, plan};
+    use dynamo_proto::v1::{Introduction, TargetProgress};
 
     use super::*;
-
-    fn member(i: u8) -> Member {
-        Member {
-            name: format!("m-{i}"),
-            node_id: NodeId([i; 16]),
-            zone: format!("zone-{}", i % 2),
-            address: format!("h:{i}"),
-            weight: 1,
-        }
-    }
+    use crate::scenes::{look, members, node_id as id, record, stamp};
 
     fn settled() -> Record {
-        let members: Vec<_> = (0..3).map(member).collect();
-        let layout = plan::first(&members, Partitions::new(8).unwrap(), 3, ClusterId([0; 16])).unwrap();
-        Record::first(layout, Quorum { n: 3, r: 2, w: 2 }).unwrap()
-    }
-
-    fn stamp(record: &Record) -> Stamp {
-        let hash = record.id().hash.as_bytes().to_vec().into();
-        Stamp { epoch: record.stamp().epoch, step: record.step() as u32 + 1, hash }
-    }
-
-    fn look(record: &Record) -> Look {
-        let status = |id: &NodeId| NodeStatus {
-            node_id: id.as_bytes().to_vec().into(),
-            stage: Stage::Serving.into(),
-            record: record.to_json().into(),
-            acked: Some(stamp(record)),
-            keys: 42,
-            ..NodeStatus::default()
-        };
-        let statuses = to_ask(record).map(|id| (id, Some(status(&id)))).collect();
-        Look { record: record.clone(), statuses }
+        record(3, 8)
     }
 
     #[test]
@@ -290,7 +217,7 @@ mod tests {
     #[test]
     fn a_silent_member_is_named_with_what_to_do() {
         let mut look = look(&settled());
-        look.statuses.insert(member(1).node_id, None);
+        look.statuses.insert(id(1), None);
         let text = screen(&look);
         assert!(text.contains("no answer") && text.contains("bring back m-1"), "{text}");
     }
@@ -299,14 +226,14 @@ mod tests {
     fn who_is_suspected_by_whom_and_where_it_said_it_was_is_shown() {
         let mut look = look(&settled());
         let heard = |process, address: &str, suspected| HeardOf {
-            node_id: member(1).node_id.0.to_vec().into(),
+            node_id: id(1).0.to_vec().into(),
             introduction: Some(Introduction { process, version: 1, addresses: vec![address.to_owned()] }),
             suspected,
             ..HeardOf::default()
         };
-        look.statuses.insert(member(1).node_id, None);
+        look.statuses.insert(id(1), None);
         for (n, heard) in [(0, heard(3, "10.0.0.3:7070", true)), (2, heard(2, "10.0.0.2:7070", false))] {
-            look.statuses.get_mut(&member(n).node_id).unwrap().as_mut().unwrap().heard_of = vec![heard];
+            look.statuses.get_mut(&id(n)).unwrap().as_mut().unwrap().heard_of = vec![heard];
         }
         let text = screen(&look);
         let row = text.lines().find(|line| line.contains(" m-1 ")).unwrap();
@@ -317,8 +244,7 @@ mod tests {
 
     #[test]
     fn a_move_shows_its_progress() {
-        let members: Vec<_> = (0..4).map(member).collect();
-        let proposed = settled().propose(&members).unwrap();
+        let proposed = settled().propose(&members(4)).unwrap();
         let mut look = look(&proposed);
         let progress = TargetProgress {
             target: Some(stamp(&proposed)),
@@ -327,9 +253,10 @@ mod tests {
             bytes_wanted: 4 << 20,
             bytes_pulled: 1 << 20,
             bytes_per_second: Some(1 << 20),
+            left_ms: Some(3000),
             ..TargetProgress::default()
         };
-        look.statuses.get_mut(&member(3).node_id).unwrap().as_mut().unwrap().target = Some(progress);
+        look.statuses.get_mut(&id(3)).unwrap().as_mut().unwrap().target = Some(progress);
         let text = screen(&look);
         assert!(text.contains("moving to 4 members, step Proposed"), "{text}");
         assert!(

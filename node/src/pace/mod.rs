@@ -203,6 +203,8 @@ mod tests {
         pace.keep(1 << 30).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
         for _ in 0..10 {
+            // The share falls only while there is work to slow down.
+            pace.keep(0).await;
             for _ in 0..50 {
                 foreground.refused();
                 tokio::time::advance(Duration::from_millis(21)).await;
