@@ -20,7 +20,7 @@ pub const NODE_ID_ANNOTATION: &str = "dynamokv.dev/node-id";
 pub const APPLIED_ANNOTATION: &str = "dynamokv.dev/applied";
 /// The field manager of every apply.
 pub const MANAGER: &str = "dynamo-operator";
-/// The zone of a Kubernetes node.
+/// The label of a Kubernetes node that is its zone, unless the spec names another.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// The names of one cluster's objects.
@@ -108,9 +108,37 @@ impl Names {
     }
 }
 
+/// Whether Kubernetes takes this for the key of a label.
+pub fn is_label(key: &str) -> bool {
+    let ends = |part: &str| {
+        let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        outer(part.chars().next()) && outer(part.chars().next_back())
+    };
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let of_dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let owner = prefix.is_none_or(|p| p.len() <= 253 && ends(p) && p.chars().all(of_dns));
+    owner
+        && name.len() <= 63
+        && ends(name)
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_label_is_told_from_other_texts() {
+        let longest = format!("{}/{}", "a".repeat(253), "B".repeat(63));
+        for good in [ZONE_LABEL, "kubernetes.io/hostname", "rack", "Power_Line.2", &longest] {
+            assert!(is_label(good), "{good}");
+        }
+        for bad in
+            ["", "/rack", "a/", "a/b/c", "-rack", "rack-", "Example.com/rack", "ra ck", &"r".repeat(64)]
+        {
+            assert!(!is_label(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn an_ordinal_is_read_back_from_a_name_and_from_no_other() {

@@ -80,10 +80,22 @@ pub struct DynamoClusterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Vec<Setting>,
-    /// How pods are spread over zones (`topology.kubernetes.io/zone` of their nodes).
+    /// How pods are spread over zones.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.spread is fixed for the life of a cluster: volumes do not change their zone"))]
     pub spread: Spread,
+    /// The label of Kubernetes nodes whose value is the zone of the pods on them: whatever fails at once where you are,
+    /// such as a rack, a host or a power line. Replicas are kept apart by it, and pods spread if `spread` says so.
+    #[serde(default = "defaults::zone_label")]
+    #[schemars(schema_with = "schema::label")]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("spec.zoneLabel is fixed for the life of a cluster: its members keep the zones that they were named with"))]
+    pub zone_label: String,
+    /// Members of another size than the rest: one of weight 2 gets twice the replicas of one of weight 1, which all have
+    /// that are not listed. A change moves data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["ordinal"]))]
+    pub weights: Vec<Weight>,
     /// Node ids whose volume is gone for good. They are barred for ever; a node id that still answers is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$")))]
@@ -212,6 +224,18 @@ pub struct Setting {
     pub value: String,
 }
 
+/// How much one member is to hold, next to the others.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Weight {
+    /// The number at the end of its pod's name. It may be one that does not exist yet.
+    #[schemars(range(min = 0, max = 255))]
+    pub ordinal: i32,
+    /// Its weight.
+    #[schemars(range(min = 1, max = 64))]
+    pub weight: i32,
+}
+
 /// How pods are spread over zones.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -274,6 +298,9 @@ mod defaults {
     }
     pub(super) const fn partitions() -> i32 {
         256
+    }
+    pub(super) fn zone_label() -> String {
+        crate::names::ZONE_LABEL.to_owned()
     }
 }
 

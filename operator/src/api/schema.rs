@@ -23,6 +23,14 @@ pub(super) fn optional_amount(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The key of a label, as Kubernetes has them: a DNS name and a slash, if it has an owner, and a name.
+pub(super) fn label(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 317,
+        "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+    })
+}
+
 /// A count that fits 32 bits. Unsigned formats are none that Kubernetes knows.
 pub(super) fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "integer", "format": "int64", "minimum": 0})

@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) lost: Vec<NodeId>,
     /// `spec.replaceMembers`.
     pub(crate) replaced: Vec<NodeId>,
+    pub(crate) weights: BTreeMap<u32, u16>,
     pub(crate) statefulset: Option<StatefulSet>,
     pub(crate) layout: Option<(Version, Record)>,
     pub(crate) claims: BTreeMap<u32, Claim>,
@@ -98,6 +99,7 @@ impl World {
             replicas,
             lost: Vec::new(),
             replaced: Vec::new(),
+            weights: BTreeMap::new(),
             statefulset: None,
             layout: None,
             claims: BTreeMap::new(),
@@ -127,6 +129,7 @@ impl World {
         let mut desired = desired(i32::try_from(self.replicas).unwrap());
         desired.lost = self.lost.iter().copied().collect();
         desired.replaced = self.replaced.iter().copied().collect();
+        desired.weights.clone_from(&self.weights);
         desired
     }
 

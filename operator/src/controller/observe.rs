@@ -17,7 +17,7 @@ use super::objects::{self, Found};
 use super::observed::{ClaimSeen, LayoutSeen, Observed, PodSeen, StatefulSetSeen};
 use super::validate::Desired;
 use crate::build::{layout, statefulset, token};
-use crate::names::{NODE_ID_ANNOTATION, Names, ZONE_LABEL};
+use crate::names::{NODE_ID_ANNOTATION, Names};
 use crate::nodeclient::{NodeClient, Target};
 
 /// How long the zone of a Kubernetes node is taken for known.
@@ -39,7 +39,8 @@ pub struct Seen {
 pub struct Observer<C> {
     client: Client,
     nodes: C,
-    zones: Mutex<HashMap<String, (Instant, String)>>,
+    /// By Kubernetes node and label.
+    zones: Mutex<HashMap<(String, String), (Instant, String)>>,
 }
 
 impl<C: NodeClient> Observer<C> {
@@ -72,7 +73,7 @@ impl<C: NodeClient> Observer<C> {
         };
         let mut seen_pods = BTreeMap::new();
         for (ordinal, pod) in &pods {
-            let zone = self.zone(pod).await?;
+            let zone = self.zone(pod, &desired.zone_label).await?;
             seen_pods.insert(*ordinal, pod_seen(pod, zone, Timestamp::now()));
         }
         for (ordinal, answer) in self.ask(&targets, &seen_pods).await {
@@ -127,24 +128,25 @@ impl<C: NodeClient> Observer<C> {
         join_all(calls).await
     }
 
-    /// Empty for a pod without a place, and for a Kubernetes node without a zone.
-    async fn zone(&self, pod: &Pod) -> Result<String, kube::Error> {
+    /// Empty for a pod without a place, and for a Kubernetes node without the label.
+    async fn zone(&self, pod: &Pod, label: &str) -> Result<String, kube::Error> {
         let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()) else {
             return Ok(String::new());
         };
-        if let Some((at, zone)) = self.zones.lock().unwrap_or_else(PoisonError::into_inner).get(&node)
+        let key = (node, label.to_owned());
+        if let Some((at, zone)) = self.zones.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
             && at.elapsed() < ZONE_AGE
         {
             return Ok(zone.clone());
         }
-        let zone = match Api::<Node>::all(self.client.clone()).get_opt(&node).await {
-            Ok(found) => found.and_then(|n| n.labels().get(ZONE_LABEL).cloned()).unwrap_or_default(),
+        let zone = match Api::<Node>::all(self.client.clone()).get_opt(&key.0).await {
+            Ok(found) => found.and_then(|n| n.labels().get(label).cloned()).unwrap_or_default(),
             // An operator that may see one namespace only goes without zones.
             Err(kube::Error::Api(status)) if status.is_forbidden() => String::new(),
             Err(error) => return Err(error),
         };
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        zones.insert(node, (Instant::now(), zone.clone()));
+        zones.insert(key, (Instant::now(), zone.clone()));
         Ok(zone)
     }
 }

@@ -3,14 +3,14 @@
 //! CEL has refused most of this already; a resource that was written under an older definition, or with validation
 //! switched off, is held here and not worked on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dynamo_ring::{NodeId, Partitions, Quorum};
+use dynamo_ring::{MAX_WEIGHT, NodeId, Partitions, Quorum};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use crate::api::cluster::{DeletionPolicy, DynamoCluster, Reclaim, Resources, Setting, Spread};
-use crate::names::Names;
+use crate::api::cluster::{DeletionPolicy, DynamoCluster, Reclaim, Resources, Setting, Spread, Weight};
+use crate::names::{Names, is_label};
 use crate::quantity;
 
 /// Why a resource cannot be worked on. The remedy is always an edit of the resource.
@@ -37,6 +37,14 @@ pub enum SpecError {
         /// As it stands.
         value: String,
     },
+    /// A text that is no label.
+    #[error(
+        "spec.zoneLabel is `{0}`: the key of a node's label is needed, such as topology.kubernetes.io/zone"
+    )]
+    Label(String),
+    /// A member with two weights.
+    #[error("spec.weights has ordinal {0} twice: leave one")]
+    WeightTwice(u32),
     /// A text that is no node id.
     #[error("{field} has `{value}`: 32 hex digits are needed, as `kubectl get dyn -o yaml` shows them")]
     NodeId {
@@ -78,6 +86,10 @@ pub struct Desired {
     pub rebalance_bytes_per_second: u64,
     /// Pods are spread evenly over zones.
     pub spread_zones: bool,
+    /// The label of Kubernetes nodes that is their zone.
+    pub zone_label: String,
+    /// By ordinal, of those that have another than 1.
+    pub weights: BTreeMap<u32, u16>,
     /// Whose volume a person says is gone.
     pub lost: BTreeSet<NodeId>,
     /// Living members that are to begin anew on another volume.
@@ -87,6 +99,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// How much the member of this ordinal is to hold, next to the others.
+    pub fn weight(&self, ordinal: u32) -> u16 {
+        self.weights.get(&ordinal).copied().unwrap_or(1)
+    }
+
     /// The spec of `cluster`, if it holds together.
     pub fn new(cluster: &DynamoCluster, default_image: &str) -> Result<Self, SpecError> {
         let meta = &cluster.metadata;
@@ -127,6 +144,10 @@ impl Desired {
             spread_zones: spec.spread == Spread::Zone,
             lost: node_ids("spec.lostMembers", &spec.lost_members)?,
             replaced: node_ids("spec.replaceMembers", &spec.replace_members)?,
+            zone_label: Some(spec.zone_label.clone())
+                .filter(|label| is_label(label))
+                .ok_or_else(|| SpecError::Label(spec.zone_label.clone()))?,
+            weights: weights(&spec.weights)?,
             delete_data: spec.deletion_policy == DeletionPolicy::Delete,
         })
     }
@@ -149,6 +170,24 @@ fn quorum(cluster: &DynamoCluster) -> Result<Quorum, SpecError> {
 fn node_ids(field: &'static str, ids: &[String]) -> Result<BTreeSet<NodeId>, SpecError> {
     let parse = |id: &String| id.parse().map_err(|_| SpecError::NodeId { field, value: id.clone() });
     ids.iter().map(parse).collect()
+}
+
+fn weights(given: &[Weight]) -> Result<BTreeMap<u32, u16>, SpecError> {
+    let range = |field, value: i32, limit| SpecError::Range { field, value: value.into(), limit };
+    let mut weights = BTreeMap::new();
+    for &Weight { ordinal, weight } in given {
+        let ordinal = u32::try_from(ordinal)
+            .map_err(|_| range("spec.weights[].ordinal", ordinal, "the number of a pod is needed"))?;
+        let weight = u16::try_from(weight).ok().filter(|w| (1..=MAX_WEIGHT).contains(w)).ok_or(range(
+            "spec.weights[].weight",
+            weight,
+            "between 1 and 64",
+        ))?;
+        if weights.insert(ordinal, weight).is_some() {
+            return Err(SpecError::WeightTwice(ordinal));
+        }
+    }
+    Ok(weights)
 }
 
 fn owner(cluster: &DynamoCluster, name: &str) -> Result<OwnerReference, SpecError> {
@@ -196,6 +235,14 @@ mod tests {
         assert!(
             refuse(|c| c.spec.replace_members = vec!["y".into()]).contains("spec.replaceMembers has `y`")
         );
+        assert!(refuse(|c| c.spec.zone_label = "-rack".into()).contains("`-rack`"));
+        assert!(
+            refuse(|c| c.spec.weights = vec![Weight { ordinal: 0, weight: 65 }]).contains("weight is 65")
+        );
+        assert!(
+            refuse(|c| c.spec.weights = vec![Weight { ordinal: -1, weight: 1 }]).contains("ordinal is -1")
+        );
+        assert!(refuse(|c| c.spec.weights = vec![Weight { ordinal: 7, weight: 1 }; 2]).contains("7 twice"));
         assert!(refuse(|c| c.metadata.uid = None).contains("uid"));
     }
 }

@@ -1,3 +1,4 @@
+use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use super::*;
@@ -98,9 +99,26 @@ fn what_is_fixed_for_life_cannot_change() {
     assert!(refused_update(&replication, &old).contains("spec.replication is fixed"));
     let spread = with("spec.spread", json!("zone"));
     assert!(refused_update(&spread, &old).contains("spec.spread is fixed"));
+    let label = with("spec.zoneLabel", json!("example.com/rack"));
+    assert!(refused_update(&label, &old).contains("spec.zoneLabel is fixed"));
     let class = with("spec.storage", json!({"size": "10Gi", "storageClassName": "fast"}));
     assert!(refused_update(&class, &old).contains("storageClassName is fixed"));
     assert!(refused_update(&old, &class).contains("storageClassName is fixed"));
+}
+
+#[test]
+fn weights_and_the_label_of_zones_are_bounded_by_the_schema() {
+    let schema = serde_json::to_value(DynamoCluster::crd()).unwrap();
+    let spec =
+        &schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    assert_eq!(spec["zoneLabel"]["default"], json!("topology.kubernetes.io/zone"));
+    assert_eq!(spec["zoneLabel"]["maxLength"], json!(317));
+    let weights = &spec["weights"];
+    assert_eq!(weights["x-kubernetes-list-map-keys"], json!(["ordinal"]));
+    assert_eq!(weights["maxItems"], json!(256));
+    let of = &weights["items"]["properties"];
+    assert_eq!((&of["weight"]["minimum"], &of["weight"]["maximum"]), (&json!(1.0), &json!(64.0)));
+    assert_eq!((&of["ordinal"]["minimum"], &of["ordinal"]["maximum"]), (&json!(0.0), &json!(255.0)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::super::members;
 use crate::api::cluster::{Amounts, Resources, Setting};
 use crate::controller::validate::Desired;
-use crate::names::{GRPC_PORT, HTTP_PORT, ZONE_LABEL};
+use crate::names::{GRPC_PORT, HTTP_PORT};
 
 /// The volume of the data directory.
 pub(super) const VOLUME: &str = "data";
@@ -173,7 +173,7 @@ fn apart(desired: &Desired) -> Affinity {
 fn over_zones(desired: &Desired) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
-        topology_key: ZONE_LABEL.into(),
+        topology_key: desired.zone_label.clone(),
         when_unsatisfiable: "DoNotSchedule".into(),
         label_selector: Some(members(&desired.names)),
         ..TopologySpreadConstraint::default()

@@ -134,6 +134,8 @@ fn zones_resources_and_settings_appear_when_asked_for() {
             "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "dynamo", "dynamokv.dev/cluster": "cart"}},
         }])
     );
+    wanted.zone_label = "example.com/rack".into();
+    assert_eq!(self::pod(&wanted)["topologySpreadConstraints"][0]["topologyKey"], json!("example.com/rack"));
     let node = &pod["containers"][0];
     assert_eq!(node["resources"], json!({"requests": {"cpu": "500m"}}));
     assert_eq!(node["env"][2], json!({"name": "DYNAMO_MAX_SIBLINGS", "value": "32"}));

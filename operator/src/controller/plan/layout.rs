@@ -63,7 +63,7 @@ fn first(observed: &Observed, desired: &Desired, seed: &Seed) -> Plan {
             node_id: answer(ordinal)?.node_id(),
             zone: observed.pods.get(&ordinal)?.zone.clone(),
             address: names.address(ordinal),
-            weight: 1,
+            weight: desired.weight(ordinal),
         })
     };
     let members: Vec<Member> = (0..desired.replicas).filter_map(member).collect();
@@ -173,8 +173,9 @@ impl Lane<'_> {
     }
 
     fn as_it_stands(&self, wanted: &Wanted) -> bool {
-        let ids = |members: &[Member]| members.iter().map(|m| m.node_id).collect::<BTreeSet<_>>();
-        ids(&wanted.members) == ids(self.record.current().members())
+        let shares =
+            |members: &[Member]| members.iter().map(|m| (m.node_id, m.weight)).collect::<BTreeSet<_>>();
+        shares(&wanted.members) == shares(self.record.current().members())
     }
 
     fn only_adds(&self, wanted: &Wanted) -> bool {

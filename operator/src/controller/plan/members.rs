@@ -113,7 +113,7 @@ pub fn wanted(record: &Record, observed: &Observed, desired: &Desired) -> Wanted
             (Candidate::Up(id, zone), _) => wanted.members.push(member(record, desired, ordinal, id, zone)),
             (_, Some(standing)) => {
                 wanted.silent.push(standing.node_id);
-                wanted.members.push(standing.clone());
+                wanted.members.push(Member { weight: desired.weight(ordinal), ..standing.clone() });
             }
             (other, None) => {
                 if other == Candidate::Unknown {
@@ -173,15 +173,20 @@ fn candidate<'a>(record: &Record, observed: &'a Observed, ordinal: u32, desired:
     }
 }
 
-/// A member that a layout names stays as it was named: a label that moves on a Kubernetes node moves no data.
+/// A member that a layout names stays as it was named, since a label that moves on a Kubernetes node moves no data; but
+/// its weight is what the spec says now.
 fn member(record: &Record, desired: &Desired, ordinal: u32, node_id: NodeId, zone: &str) -> Member {
-    record.view().member(&node_id).cloned().unwrap_or_else(|| Member {
-        name: desired.names.pod(ordinal),
-        node_id,
-        zone: zone.to_owned(),
-        address: desired.names.address(ordinal),
-        weight: 1,
-    })
+    let weight = desired.weight(ordinal);
+    match record.view().member(&node_id) {
+        Some(named) => Member { weight, ..named.clone() },
+        None => Member {
+            name: desired.names.pod(ordinal),
+            node_id,
+            zone: zone.to_owned(),
+            address: desired.names.address(ordinal),
+            weight,
+        },
+    }
 }
 
 /// What the pod of this ordinal says. One that is being deleted is not asked: it says nothing about its successor.

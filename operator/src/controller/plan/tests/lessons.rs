@@ -256,6 +256,29 @@ fn growing_waits_for_all_that_may_come_and_not_for_ever() {
 }
 
 #[test]
+fn a_weight_that_changes_is_a_change_of_layout_of_its_own() {
+    let mut world = calm(4);
+    let before = record(&world).stable().clone();
+    world.weights.insert(2, 2);
+    world.weights.insert(9, 5);
+    rest(&mut world);
+    let after = record(&world).stable().clone();
+    assert!(after.epoch() > before.epoch());
+    let names = |layout: &dynamo_ring::Layout| layout.members().iter().map(|m| m.node_id).collect::<Vec<_>>();
+    assert_eq!(names(&before), names(&after));
+    let held = |o: usize| after.partitions_of(&after.members()[o].node_id).count();
+    assert_eq!(held(2), 16, "two fifths of 48 replicas would be more than every partition once");
+    assert_eq!(held(0) + held(1) + held(3), 32);
+    rest(&mut world);
+    assert_eq!(*record(&world).stable(), after, "and it stays so");
+    world.weights.clear();
+    rest(&mut world);
+    let even = record(&world).stable();
+    assert!(even.members().iter().all(|m| even.partitions_of(&m.node_id).count() == 12), "{even:?}");
+    assert_eq!(world.violations, Vec::<String>::new());
+}
+
+#[test]
 fn a_broken_image_is_cured_in_mid_change_and_a_ready_member_waits_for_its_end() {
     let mut world = calm(3);
     world.replicas = 4;
