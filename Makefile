@@ -73,6 +73,12 @@ planted: setup ## faults planted in the node, one after another: the simulation 
 model: setup ## every order of events of a change of layout, within bounds; and what each rule of it is for (WIDE=1 for more)
 	cargo run --locked -q -p dynamo-model --bin model -- $(if $(WIDE),--wide)
 
+.PHONY: movement
+movement: setup ## what 15,000 changes of size move over the least possible, beside other ways to place keys
+	cargo build --locked -q -p dynamo-movement --bins
+	mkdir -p target/movement
+	target/debug/movement-plans | target/debug/movement-bound --plot target/movement/movement.svg | tee target/movement/movement.md
+
 .PHONY: bench-merkle
 bench-merkle: setup ## one difference among a million keys: what finding it costs; fails beyond 8 KiB
 	cargo run --locked --release -q -p dynamo-node --example merkle_difference
