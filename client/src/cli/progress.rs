@@ -107,7 +107,9 @@ mod tests {
 
     fn sum(of: &[Option<TargetProgress>]) -> Sum {
         let mut sum = Sum { bytes: Some(0), per_second: Some(0), left_ms: Some(0), ..Sum::default() };
-        of.iter().for_each(|said| sum.add(6, said.as_ref()));
+        for said in of {
+            sum.add(6, said.as_ref());
+        }
         sum
     }
 

@@ -121,6 +121,10 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Puts a node together and begins to dial its peers. Let them be answered from now on.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one room after another is put in its place; nothing is decided here"
+    )]
     pub fn build(ground: Ground, settings: Settings) -> Result<Self, StoreError> {
         let Ground { name, store, committer, identity, was_clean, clock, entropy, .. } = ground;
         let local = Local::new(Arc::clone(&store));

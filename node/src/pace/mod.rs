@@ -188,11 +188,11 @@ mod tests {
         futures::join!(pace.keep(1 << 30), setter);
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
         pace.keep(2 << 20).await;
-        let took = begun.elapsed() - Duration::from_secs(5);
+        let took = begun.elapsed().saturating_sub(Duration::from_secs(5));
         assert!((Duration::from_millis(1500)..=Duration::from_secs(2)).contains(&took), "{took:?}");
         limit.set(0);
         pace.keep(1 << 40).await;
-        assert_eq!(begun.elapsed() - Duration::from_secs(5), took, "no limit");
+        assert_eq!(begun.elapsed().saturating_sub(Duration::from_secs(5)), took, "no limit");
     }
 
     #[tokio::test(start_paused = true)]
@@ -202,9 +202,7 @@ mod tests {
         let begun = Instant::now();
         pace.keep(1 << 30).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
-        for _ in 0..10 {
-            // The share falls only while there is work to slow down.
-            pace.keep(0).await;
+        for _ in 0..20 {
             for _ in 0..50 {
                 foreground.refused();
                 tokio::time::advance(Duration::from_millis(21)).await;

@@ -56,8 +56,9 @@ impl Scene {
         };
         let bar = self.what(member.node_id, status);
         let cells_wide = cells as u64;
-        let filled =
-            (bar.done.min(bar.of) as u128 * u128::from(cells_wide)).checked_div(bar.of.into()).unwrap_or(0);
+        let filled = (u128::from(bar.done.min(bar.of)) * u128::from(cells_wide))
+            .checked_div(bar.of.into())
+            .unwrap_or(0);
         let filled = usize::try_from(filled).unwrap_or(0);
         line.and(Style::Plain, "[")
             .and(bar.style, "#".repeat(filled))

@@ -146,8 +146,8 @@ mod tests {
     use super::*;
     use crate::scenes::{self, members, record};
 
-    fn reply(record: &Record, moves: Vec<Move>) -> Option<MovesReply> {
-        Some(MovesReply { layout: Some(scenes::stamp(record)), moves })
+    fn reply(record: &Record, moves: Vec<Move>) -> MovesReply {
+        MovesReply { layout: Some(scenes::stamp(record)), moves }
     }
 
     fn one(partition: Partition, state: MoveState, with: &[u8]) -> Move {
@@ -171,7 +171,7 @@ mod tests {
         let p = journeys(&proposed, &Said::new())[0].partition;
         let moves = vec![one(p, MoveState::Copying, &[1, 2])];
         let of = |record: &Record| {
-            let said = Said::from([(scenes::node_id(3), reply(record, moves.clone()))]);
+            let said = Said::from([(scenes::node_id(3), Some(reply(record, moves.clone())))]);
             journeys(&proposed, &said).into_iter().find(|journey| journey.partition == p).unwrap()
         };
         assert_eq!(of(&proposed).from, [1, 2].map(scenes::node_id));
@@ -184,8 +184,10 @@ mod tests {
         let proposed = record(3, 8).propose(&members(4)).unwrap();
         let p = journeys(&proposed, &Said::new())[0].clone();
         let committed = proposed.freeze().unwrap().switch().unwrap().commit().unwrap();
-        let said =
-            Said::from([(p.from[0], reply(&committed, vec![one(p.partition, MoveState::HandingOver, &[])]))]);
+        let said = Said::from([(
+            p.from[0],
+            Some(reply(&committed, vec![one(p.partition, MoveState::HandingOver, &[])])),
+        )]);
         let all = journeys(&committed, &said);
         let journey = all.iter().find(|journey| journey.partition == p.partition).unwrap();
         assert_eq!((&journey.from, &journey.to, journey.state), (&p.from, &p.to, State::HandingOver));

@@ -1,5 +1,7 @@
 //! Lines of coloured pieces, cut to a terminal's width. Pure.
 
+use std::fmt::Write;
+
 /// How a piece of a line is shown, where colours are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -68,7 +70,8 @@ impl Line {
             let piece: String = text.chars().take(left).collect();
             left -= piece.chars().count();
             if colours && *style != Style::Plain && !piece.is_empty() {
-                out.push_str(&format!("\x1b[{}m{piece}\x1b[0m", style.code()));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\x1b[{}m{piece}\x1b[0m", style.code());
             } else {
                 out.push_str(&piece);
             }
