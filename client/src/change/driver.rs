@@ -82,14 +82,18 @@ impl Look {
         }
     }
 
-    /// Those that answer, may still be told, and have another record than the one that stands.
+    /// Those that answer, may still be told, and have another record than the one that stands. A node that has none takes
+    /// no record that does not name it: one that an abandoned target named, and that was never told so, hears nothing
+    /// more before it retires.
     fn unheard(&self) -> Vec<NodeId> {
-        let differs = |status: &proto::NodeStatus| {
-            status.stage() != proto::Stage::Retired
-                && report::record(status) != Some(Some(self.record.clone()))
+        let named = |id: &NodeId| self.record.layouts().any(|layout| layout.names(id));
+        let differs = |id: &NodeId, status: &proto::NodeStatus| match report::record(status) {
+            _ if status.stage() == proto::Stage::Retired => false,
+            Some(None) => named(id),
+            has => has != Some(Some(self.record.clone())),
         };
         let answered = self.statuses.iter().filter_map(|(id, status)| Some((id, status.as_ref()?)));
-        answered.filter(|(_, status)| differs(status)).map(|(id, _)| *id).collect()
+        answered.filter(|(id, status)| differs(id, status)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -292,6 +296,21 @@ mod tests {
         let three: Vec<_> = (0..3).map(|i| member(i).node_id).collect();
         assert_eq!(look(&over, &settled).next(), Next::Tell(three));
         assert_eq!(look(&over, &over).next(), Next::Done);
+    }
+
+    #[test]
+    fn a_node_that_an_abandoned_target_named_and_nobody_told_holds_up_no_end() {
+        let five: Vec<_> = (0..5).map(member).collect();
+        let four: Vec<_> = (0..4).map(member).collect();
+        let abandoned = record(4).propose(&five).unwrap().propose(&four).unwrap();
+        let settled = abandoned.freeze().unwrap().switch().unwrap().commit().unwrap().settle().unwrap();
+        let mut look = look(&settled, &settled);
+        let outsider = look.statuses.get_mut(&member(4).node_id).unwrap().as_mut().unwrap();
+        outsider.record = bytes::Bytes::new();
+        outsider.acked = None;
+        outsider.hand_over = None;
+        outsider.set_stage(proto::Stage::Dormant);
+        assert_eq!(look.next(), Next::Retire(vec![member(4).node_id]));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl<C: Clock> Admin for AdminService<C> {
             cluster_id: cluster.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default(),
             actor: stored.identity.map_or(0, |identity| identity.actor.0),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            stage: stage(standing).into(),
+            stage: stage(standing, self.0.exchange.layouts.has_retired()).into(),
             has_data: stored.keys() > 0 || stored.hints() > 0,
             record: standing.map(|standing| standing.record.to_json().into()).unwrap_or_default(),
             acked: standing.and_then(Standing::acked_stamp).map(stamp_message),
@@ -260,10 +260,10 @@ impl<C: Clock> AdminService<C> {
     }
 }
 
-fn stage(standing: Option<&Standing>) -> Stage {
+fn stage(standing: Option<&Standing>, has_retired: bool) -> Stage {
     match standing {
+        _ if has_retired => Stage::Retired,
         None => Stage::Dormant,
-        Some(standing) if standing.retired => Stage::Retired,
         Some(standing) if standing.serves() => Stage::Serving,
         Some(_) => Stage::Leaving,
     }

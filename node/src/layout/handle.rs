@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use dynamo_ring::fence::{self, SenderStamp, Verdict};
@@ -52,6 +53,8 @@ pub(super) struct Shared {
     pub(super) seen: watch::Sender<Option<Arc<Standing>>>,
     /// What runs, by its partition; `None` may be of any.
     pub(super) begun: Begun<Option<Partition>>,
+    /// This node has left for good: on disk.
+    pub(super) retired: AtomicBool,
 }
 
 /// What this node goes by. Cheap to clone.
@@ -109,6 +112,11 @@ impl Layouts {
     pub async fn ended(&self, partition: Partition) {
         let begun = &self.shared.begun;
         tokio::join!(begun.ended(None), begun.ended(Some(partition)));
+    }
+
+    /// Whether this node has left for good. A node that no layout ever reached may have, too: an abandoned target named it.
+    pub fn has_retired(&self) -> bool {
+        self.shared.retired.load(Ordering::Relaxed)
     }
 
     /// This node's id.

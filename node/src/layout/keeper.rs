@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -52,6 +53,7 @@ impl Layouts {
             slot: ArcSwapOption::empty(),
             seen: watch::Sender::new(None),
             begun: Begun::default(),
+            retired: AtomicBool::new(state.retired),
         });
         let (open, current) = mpsc::channel(1);
         let keeper = Keeper {
@@ -208,6 +210,7 @@ impl Keeper {
         }
         self.committer.submit(PutMeta::retired())?.durable().await?;
         self.state.retired = true;
+        self.shared.retired.store(true, Ordering::Relaxed);
         self.republish();
         Ok(())
     }
