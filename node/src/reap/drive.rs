@@ -46,6 +46,7 @@ impl Begin<'_> {
         let (mut round, mut effects) =
             Round::start(self.ground.members.clone(), self.owners.clone(), self.keys.len());
         let mut open: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
+        let mut moved = false;
         loop {
             for effect in effects.drain(..) {
                 match effect {
@@ -63,7 +64,11 @@ impl Begin<'_> {
             }
             let event = tokio::select! {
                 biased;
-                () = left(&self.ground, &mut standing) => Event::Moved,
+                // Once: what was left stays left, and a round that goes on would never look at another answer.
+                () = left(&self.ground, &mut standing), if !moved => {
+                    moved = true;
+                    Event::Moved
+                }
                 Some(event) = open.next() => event,
                 else => return (End::CouldNotAsk, round.removed()),
             };
