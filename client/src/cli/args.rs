@@ -271,13 +271,13 @@ pub(crate) struct Watch {
 
 #[derive(Debug, Args)]
 pub(crate) struct RingPlan {
-    /// A node that comes: HOST:PORT, or HOST:PORT@ZONE.
-    #[arg(long, value_name = "ADDRESS[@ZONE]")]
+    /// A node that comes: HOST:PORT, or HOST:PORT@ZONE; with --dry-run also how many come that do not exist yet.
+    #[arg(long, value_name = "ADDRESS[@ZONE]|COUNT")]
     pub(crate) add: Vec<String>,
-    /// A member that goes, by name.
-    #[arg(long, value_name = "NAME")]
+    /// A member that goes, by name; with --dry-run also how many go, the highest ordinals.
+    #[arg(long, value_name = "NAME|COUNT")]
     pub(crate) remove: Vec<String>,
-    /// Only say what would move.
+    /// Only say what would move, how much, and how long that would take.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// The folder with this cluster's record (layout.json); never that of a cluster that an operator runs.

@@ -4,6 +4,7 @@
 
 mod args;
 mod dev;
+mod estimate;
 mod explain;
 mod fail;
 mod key;

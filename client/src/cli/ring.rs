@@ -1,5 +1,6 @@
 //! `ring show` and `ring plan`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use dynamo_client::change::form::{self, Candidate};
 use dynamo_client::change::{Driver, Turn};
 use dynamo_client::{Admin, Client, Token};
 use dynamo_ring::{Member, Partition, Position, Record};
+use futures::future::join_all;
 use serde_json::json;
 
 use crate::args::{Common, Output, Ring, RingCommand, RingPlan};
+use crate::estimate::{Estimate, Rate, newcomers};
 use crate::fail::{Fail, Outcome};
 use crate::moves::Moves;
 use crate::out;
@@ -115,15 +118,46 @@ async fn change(common: &Common, plan: &RingPlan) -> Outcome {
     let proposed = record.propose(&members)?;
     let target = proposed.target().map_or(proposed.stable(), |t| &t.layout);
     let moves = Moves::between(record.stable(), target);
+    let estimate = if plan.dry_run { Some(estimate(&record, target, &token).await) } else { None };
     match common.output {
-        Output::Json => out::line(json!({"moves": moves.json(), "dry_run": plan.dry_run}))?,
-        Output::Text => out::print(moves.text())?,
+        Output::Json => {
+            let estimate = estimate.map(|estimate| estimate.json());
+            out::line(json!({"moves": moves.json(), "dry_run": plan.dry_run, "estimate": estimate}))?;
+        }
+        Output::Text => {
+            out::print(moves.text())?;
+            if let Some(estimate) = estimate {
+                out::print(estimate.text())?;
+            }
+        }
     }
     if let (false, Some(driver)) = (plan.dry_run, driver) {
         driver.propose(&members)?;
         drive(&driver, Duration::from_secs(plan.within)).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the members of the stable layout say of sizes and rates; those that do not answer say nothing.
+async fn estimate(record: &Record, target: &dynamo_ring::Layout, token: &Token) -> Estimate {
+    let ask = record.stable().members().iter().map(async |member| {
+        let node = Admin::new(&member.address, token, ASK).ok()?;
+        Some((node.status().await.ok()?, node.holdings(&[]).await.ok()?))
+    });
+    let answers: Vec<_> = join_all(ask).await.into_iter().flatten().collect();
+    let mut sizes: BTreeMap<Partition, u64> = BTreeMap::new();
+    for holding in answers.iter().flat_map(|(_, holdings)| holdings) {
+        if let Ok(partition) = u16::try_from(holding.partition) {
+            let size = sizes.entry(Partition(partition)).or_default();
+            *size = holding.bytes.max(*size);
+        }
+    }
+    let paces = || answers.iter().filter_map(|(status, _)| status.copy_pace);
+    let rate = Rate::of(
+        paces().filter_map(|pace| pace.copied_bytes_per_second),
+        paces().filter_map(|pace| pace.limit_bytes_per_second),
+    );
+    Estimate::new(record.stable(), target, &sizes, rate)
 }
 
 /// Drives the change to its end and says what is being done, each thing once.
@@ -147,14 +181,32 @@ pub(crate) async fn drive(driver: &Driver, within: Duration) -> Result<(), Fail>
 /// The members after the change. A node that comes is asked who it is.
 async fn wanted(record: &Record, plan: &RingPlan, token: &Token) -> Result<Vec<Member>, Fail> {
     let mut members = record.current().members().to_vec();
-    for name in &plan.remove {
+    let count = |given: &str| given.parse::<usize>().ok();
+    if !plan.dry_run && plan.add.iter().chain(&plan.remove).any(|given| count(given).is_some()) {
+        return Err(Fail::usage(
+            "a number of members is for --dry-run: name the nodes that come and the members that go",
+        ));
+    }
+    for going in plan.remove.iter().filter_map(|given| count(given)) {
+        let ordinal = |member: &Member| {
+            let number = member.name.rsplit_once('-').and_then(|(_, number)| number.parse::<u64>().ok());
+            (number, member.name.clone())
+        };
+        members.sort_by_key(ordinal);
+        members.truncate(members.len().saturating_sub(going));
+    }
+    for name in plan.remove.iter().filter(|given| count(given).is_none()) {
         let before = members.len();
         members.retain(|member| member.name != *name);
         if members.len() == before {
             return Err(Fail::usage(format!("{name} is no member: `dynamoctl ring show` names them")));
         }
     }
-    for given in &plan.add {
+    for coming in plan.add.iter().filter_map(|given| count(given)) {
+        let come = newcomers(&members, coming);
+        members.extend(come);
+    }
+    for given in plan.add.iter().filter(|given| count(given).is_none()) {
         let (address, zone) = given.split_once('@').unwrap_or((given, ""));
         let status = Admin::new(address, token, ASK)?.status().await?;
         let candidate = Candidate { address: address.into(), zone: zone.into(), status: Some(status) };
