@@ -11,6 +11,7 @@ export KEEP ?= 1
 SEEDS ?= 1000
 FROM ?= 1
 HISTORY ?=
+CHANGE ?=
 ROUNDS ?= 5
 SEED ?=
 SECONDS ?= 20
@@ -58,8 +59,8 @@ unit: build ## unit and property tests, and the local cluster of real processes
 	cargo test --locked --workspace
 
 .PHONY: soak
-soak: build ## more seeds of the simulation (SEEDS=, FROM=; HISTORY=1 prints what happened)
-	target/debug/soak --seeds $(SEEDS) --from $(FROM) $(if $(HISTORY),--history)
+soak: build ## more seeds of the simulation (SEEDS=, FROM=; CHANGE=1: members come and go; HISTORY=1 prints what happened)
+	target/debug/soak --seeds $(SEEDS) --from $(FROM) $(if $(CHANGE),--change) $(if $(HISTORY),--history)
 
 .PHONY: nemesis
 nemesis: build ## real processes under kill -9, cuts, full and stalled disks, judged (ROUNDS=, SEED=, SECONDS= of faults a round)

@@ -20,6 +20,7 @@ use dynamo_ring::{Layout, LayoutId, NodeId, Partition, Record, Step};
 
 use super::refusal::{NotRetired, Refusal};
 use super::standing::Standing;
+use crate::planted::{self, Fault};
 
 /// What is known. The first six are on disk and survive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +185,8 @@ impl State {
             return self.nothing();
         }
         let next = Self { ended: true, ..self.clone() };
-        let effects = next.acked().map(Effect::Acknowledge).into_iter().collect();
+        let clean = next.clean().filter(|effect| matches!(effect, Effect::Clean { hints: true, .. }));
+        let effects = clean.into_iter().chain(next.acked().map(Effect::Acknowledge)).collect();
         (next, effects)
     }
 
@@ -237,10 +239,13 @@ impl State {
     fn clean(&self) -> Option<Effect> {
         let record = self.record.as_ref()?;
         let id = record.id();
-        (self.cleaned != Some(id) && !self.retired).then(|| Effect::Clean {
+        let hints = !record.stable().names(&self.me) && !self.leaves(record);
+        // A request of before may still make a hint, which nobody would ever take from a node that no layout names.
+        let may = !hints || self.ended || planted::is(Fault::CleanEarly);
+        (self.cleaned != Some(id) && !self.retired && may).then(|| Effect::Clean {
             id,
             partitions: record.stable().partitions().iter().filter(|p| !self.held.contains(p)).collect(),
-            hints: !record.stable().names(&self.me) && !self.leaves(record),
+            hints,
         })
     }
 

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Status};
 
 use crate::chance::Chance;
-use crate::run::Log;
+use crate::run::{Log, Size};
 use crate::world::{Door, QUORUM, World};
 
 /// How long a client waits for an answer.
@@ -25,7 +25,8 @@ struct Client<'a> {
     world: &'a World,
     chance: &'a Chance,
     log: &'a Log,
-    keys: usize,
+    size: Size,
+    habits: Habits,
     /// The last answer of each key that had a context: its request's place in the history, and that context.
     seen: BTreeMap<u32, (OpId, Bytes)>,
     /// The last acknowledged write of each key, and the witness of it.
@@ -58,12 +59,26 @@ enum Answer<T> {
     Unknown,
 }
 
-/// One client's requests, `count` of them.
-pub async fn run(world: &World, chance: &Chance, log: &Log, keys: usize, count: usize) {
+/// What clients ask for, and what they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// No write asks for fewer members than this.
+    pub least_w: u32,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { least_w: 1 }
+    }
+}
+
+/// One client's requests.
+pub async fn run(world: &World, chance: &Chance, log: &Log, size: Size, habits: Habits) {
     let (seen, written) = (BTreeMap::new(), BTreeMap::new());
-    let mut client = Client { world, chance, log, keys, seen, written };
-    for _ in 0..count {
-        sleep(chance.micros(500, 60_000)).await;
+    let mut client = Client { world, chance, log, size, habits, seen, written };
+    let pause = u64::try_from(size.pause.as_micros()).unwrap_or(u64::MAX);
+    for _ in 0..size.requests {
+        sleep(chance.micros(500, pause)).await;
         client.step().await;
     }
 }
@@ -105,7 +120,7 @@ fn values(answer: &dynamo_proto::v1::GetResponse) -> BTreeSet<Value> {
 
 impl Client<'_> {
     async fn step(&mut self) {
-        let key = u32::try_from(self.chance.0.below(self.keys)).unwrap_or_default();
+        let key = u32::try_from(self.chance.0.below(self.size.keys)).unwrap_or_default();
         match self.chance.0.below(11) {
             0..=4 => self.get(key).await,
             5..=7 => self.put(key).await,
@@ -122,6 +137,11 @@ impl Client<'_> {
         Terms { strict, quorum, partial: false }
     }
 
+    fn write_terms(&self) -> Terms {
+        let terms = self.terms(QUORUM.w);
+        Terms { quorum: terms.quorum.max(self.habits.least_w), ..terms }
+    }
+
     async fn get(&mut self, key: u32) {
         let terms = Terms { partial: self.chance.one_in(6), ..self.terms(QUORUM.r) };
         let demanded = self.written.get(&key).cloned().filter(|_| self.chance.one_in(3));
@@ -133,7 +153,7 @@ impl Client<'_> {
             allow_partial: terms.partial,
             at_least: demanded.iter().map(|(_, witness)| witness.clone()).collect(),
         };
-        let machine = self.chance.0.below(self.world.hosts.len());
+        let machine = self.world.machine(self.chance);
         let answer = self.call(machine, |kv| {
             let message = message.clone();
             async move { kv.get(timed(message)).await.map(tonic::Response::into_inner) }.boxed()
@@ -160,7 +180,7 @@ impl Client<'_> {
 
     async fn put(&mut self, key: u32) {
         let (seen, context) = self.context(key);
-        let (value, terms) = (self.log.fresh_value(), self.terms(QUORUM.w));
+        let (value, terms) = (self.log.fresh_value(), self.write_terms());
         let id = self.log.begin(key, dynamo_checker::Request::Put { value, seen }, terms);
         let message = PutRequest {
             key: key_bytes(key),
@@ -180,7 +200,7 @@ impl Client<'_> {
 
     async fn delete(&mut self, key: u32) {
         let (seen, context) = self.context(key);
-        let terms = self.terms(QUORUM.w);
+        let terms = self.write_terms();
         let id = self.log.begin(key, dynamo_checker::Request::Delete { seen }, terms);
         let message = DeleteRequest {
             key: key_bytes(key),
@@ -199,7 +219,7 @@ impl Client<'_> {
     /// A value with a time to live, at a key of its own. When it is gone depends on clocks that are off by up to an hour,
     /// so nothing is held against what is read: only that replicas are alike in the end.
     async fn touch_mortal(&self) {
-        let (machine, ttl) = (self.chance.0.below(self.world.hosts.len()), 1 + self.chance.0.below(2000));
+        let (machine, ttl) = (self.world.machine(self.chance), 1 + self.chance.0.below(2000));
         let message = PutRequest {
             key: Bytes::from_static(b"mortal"),
             value: self.write_id(),
@@ -229,7 +249,7 @@ impl Client<'_> {
     ) {
         let (mut repeated, mut unknown) = (false, false);
         for attempt in 0..=self.chance.0.below(3) {
-            let machine = self.chance.0.below(self.world.hosts.len());
+            let machine = self.world.machine(self.chance);
             repeated |= attempt > 0 && unknown;
             // The network brings it twice: the other time to nobody who would wait for the answer.
             if self.chance.one_in(20)

@@ -8,7 +8,10 @@ use dynamo_node::clock::Clock;
 use dynamo_node::engine::{Engine, Ground, Settings};
 use dynamo_node::identity::SetBack;
 use dynamo_node::store::directory::{consume_clean_mark, count_start, write_clean_mark};
-use dynamo_node::store::{Committer, Identity, Limits, MemoryStore, Pump, QueueLimits, Store};
+use dynamo_node::store::{
+    Committer, Identity, Limits, MemoryStore, MetaKey, Pump, QueueLimits, Read, Space, Store,
+};
+use dynamo_ring::NodeId;
 use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -56,6 +59,8 @@ pub struct Host {
     pub disk: MemoryStore,
     /// Its clock.
     pub clock: Arc<SkewedClock>,
+    /// It is there at all: one that was removed is not started by whoever passes by.
+    pub present: bool,
     /// Its processes tell others at which address they are.
     pub tells_address: bool,
     net: Net,
@@ -82,6 +87,7 @@ impl Host {
             machine,
             disk,
             clock,
+            present: true,
             tells_address: true,
             net,
             chance,
@@ -113,12 +119,23 @@ impl Host {
         self.running.as_ref().is_some_and(|running| running.committer.fatal().borrow().is_some())
     }
 
-    /// Starts a process on the disk.
+    /// Whose data is on the disk.
+    pub fn node_id(&self) -> Option<NodeId> {
+        Some(Identity::read(&self.disk).ok()??.node_id)
+    }
+
+    /// Starts a process on the disk; on an empty one if the node there has retired, as a data directory is opened.
     ///
     /// # Errors
-    /// When the node finds itself unfit, in words. The process is gone then.
+    /// When the machine was removed, or the node finds itself unfit, in words. The process is gone then.
     pub async fn start(&mut self) -> Result<(), String> {
         let words = |why: dynamo_node::store::StoreError| why.to_string();
+        if !self.present {
+            return Err("the machine was removed".to_owned());
+        }
+        if self.disk.get(Space::Meta, &MetaKey::Retired.encode()).map_err(words)?.is_some() {
+            self.disk = MemoryStore::new();
+        }
         let me = Process { machine: self.machine, life: self.life };
         self.life += 1;
         let identity = Identity::establish(&self.disk, Identity::drawn(&self.chance.0)).map_err(words)?;
@@ -173,6 +190,14 @@ impl Host {
         self.disk.crash_keeping(self.chance.0.below(unsynced + 1));
         drop(running.alive);
         running.engine.close().await;
+    }
+
+    /// The machine gets another disk, an empty one, and a process on it.
+    pub async fn wipe(&mut self) {
+        self.crash().await;
+        self.disk = MemoryStore::new();
+        // One that does not start is started by whoever looks next.
+        let _ = self.start().await;
     }
 
     /// The process ends as it should: what it was given is on disk, and the mark says so.

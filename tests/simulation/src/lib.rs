@@ -12,14 +12,19 @@
 //! | [`host`] | one machine: disk, clock, process |
 //! | [`world`] | all machines, the layout, the end |
 //! | [`nemesis`] | what goes wrong, and when |
+//! | [`book`] | the layout record |
 //! | [`clients`] | requests, and what was answered |
 //! | [`moved`] | a machine that comes back at another address |
 //! | [`set_back`] | a volume that is put back to an older copy |
+//! | [`change`] | a membership that does not stand still |
+//! | [`tally`] | how often what happened |
 //! | [`run`] | one seed from the beginning to its verdict |
 //!
 //! [`MemoryStore`]: dynamo_node::store::MemoryStore
 
+pub mod book;
 pub mod chance;
+pub mod change;
 pub mod clients;
 pub mod host;
 pub mod moved;
@@ -28,4 +33,5 @@ pub mod net;
 mod pipe;
 pub mod run;
 pub mod set_back;
+pub mod tally;
 pub mod world;

@@ -36,7 +36,7 @@ pub enum Found {
 /// When the cluster cannot be formed, or the machine is never found, in words.
 pub fn known_again(seed: u64, found: Found) -> Result<Duration, String> {
     run::runtime(seed)?.block_on(async {
-        let world = World::form(MACHINES, &Chance::of(seed)).await?;
+        let world = World::form(MACHINES, MACHINES, &Chance::of(seed)).await?;
         world.net.calm();
         let host = world.hosts.get(MOVED).ok_or("a machine too few")?;
         let mut host = host.lock().await;

@@ -1,13 +1,11 @@
 //! What goes wrong, and when: one fault after another, several at a time, as the seed has it.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
 use crate::host::Host;
-use crate::run::Log;
+use crate::run::{Log, Size};
 use crate::world::World;
 
 /// What may go wrong.
@@ -43,22 +41,25 @@ const FAULTS: [Fault; 14] = [
     Fault::Skew,
 ];
 
-/// Lets things go wrong for so long.
-pub async fn rage(world: &World, chance: &Chance, log: &Log, long: Duration) {
-    let until = Instant::now() + long;
+/// Lets things go wrong.
+pub async fn rage(world: &World, chance: &Chance, log: &Log, size: Size) {
+    let until = Instant::now() + size.rage;
+    let calm = u64::try_from(size.calm.as_micros()).unwrap_or(u64::MAX);
     let mut under_way = Vec::new();
     while Instant::now() < until {
-        sleep(chance.micros(50_000, 900_000)).await;
+        sleep(chance.micros(50_000, calm)).await;
         let machine = chance.0.below(world.hosts.len());
         let Some(fault) = chance.pick(&FAULTS) else { continue };
         log.note(&format!("{fault:?} at {machine}"));
+        world.tally.count(format!("{fault:?} {}", world.book.phase()));
         let one = strike(world.clone(), chance.clone(), log.clone(), fault, machine);
         under_way.push(tokio::spawn(one));
     }
     join_all(under_way).await;
 }
 
-/// Everything is well again: no cut, no pause, every disk has room, every machine runs.
+/// Everything is well again: no cut, no pause, every disk has room, every machine that was not
+/// removed runs.
 pub async fn heal(world: &World, log: &Log) {
     world.net.mend();
     for host in world.hosts.iter() {
@@ -70,7 +71,7 @@ pub async fn heal(world: &World, log: &Log) {
         if host.has_failed() {
             host.crash().await;
         }
-        if host.engine().is_none() {
+        if host.engine().is_none() && host.present {
             start(&mut host, log).await;
         }
     }

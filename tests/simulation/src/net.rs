@@ -95,8 +95,7 @@ impl Net {
     /// Which process is to be found at an address: a machine's name leads to one of its lives, an address to one alone.
     fn resolve(&self, address: &str) -> Option<Process> {
         let host = address.strip_suffix(":7070")?;
-        if let Some(machine) = host.strip_prefix("cart-") {
-            let machine = machine.parse().ok()?;
+        if let Some(machine) = machine(host) {
             let state = self.state();
             let known = state.names.get(&machine)?.iter().filter(|(from, _)| *from <= Instant::now());
             return known.map(|(_, life)| Process { machine, life: *life }).next_back();
@@ -214,6 +213,11 @@ pub struct Socket {
 /// A machine's name, as the layout has it. It leads to the process that runs there, though perhaps late.
 pub fn name(machine: usize) -> String {
     format!("cart-{machine}:7070")
+}
+
+/// The machine of that pod's name.
+pub fn machine(pod: &str) -> Option<usize> {
+    pod.strip_prefix("cart-")?.parse().ok()
 }
 
 /// The address of a process: each start of a machine has another.

@@ -11,6 +11,8 @@ use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
+use crate::clients::Habits;
+use crate::tally::Tally;
 use crate::world::{QUORUM, World};
 use crate::{clients, nemesis};
 
@@ -25,11 +27,22 @@ pub struct Size {
     pub keys: usize,
     /// How long things go wrong.
     pub rage: Duration,
+    /// The longest that a client waits between two requests.
+    pub pause: Duration,
+    /// The longest that it takes until the next thing goes wrong.
+    pub calm: Duration,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { clients: 6, requests: 60, keys: 5, rage: Duration::from_secs(5) }
+        Self {
+            clients: 6,
+            requests: 60,
+            keys: 5,
+            rage: Duration::from_secs(5),
+            pause: Duration::from_millis(60),
+            calm: Duration::from_millis(900),
+        }
     }
 }
 
@@ -46,6 +59,15 @@ pub struct Verdict {
     pub answered: usize,
     /// Requests in all.
     pub requests: usize,
+    /// How often what happened.
+    pub tally: Tally,
+}
+
+impl Verdict {
+    pub(crate) fn failed(seed: u64, why: String) -> Self {
+        let (broken, text, tally) = (vec![why], String::new(), Tally::default());
+        Self { seed, broken, text, answered: 0, requests: 0, tally }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +85,7 @@ pub struct Log {
 }
 
 impl Log {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { begun: Instant::now(), pages: Arc::default() }
     }
 
@@ -135,34 +157,37 @@ pub(crate) fn runtime(seed: u64) -> Result<Runtime, String> {
 pub fn run(seed: u64, size: Size) -> Verdict {
     let runtime = match runtime(seed) {
         Ok(runtime) => runtime,
-        Err(why) => return failed(seed, why),
+        Err(why) => return Verdict::failed(seed, why),
     };
     let simulated = catch_unwind(AssertUnwindSafe(|| runtime.block_on(simulate(seed, size))));
-    simulated.unwrap_or_else(|_| failed(seed, "a task panicked; the first lines above say where".to_owned()))
-}
-
-fn failed(seed: u64, why: String) -> Verdict {
-    Verdict { seed, broken: vec![why], text: String::new(), answered: 0, requests: 0 }
+    simulated.unwrap_or_else(|_| {
+        Verdict::failed(seed, "a task panicked; the first lines above say where".to_owned())
+    })
 }
 
 async fn simulate(seed: u64, size: Size) -> Verdict {
     let chance = Chance::of(seed);
     let machines = 3 + chance.0.below(7);
     let log = Log::new();
-    let world = match World::form(machines, &chance).await {
+    let world = match World::form(machines, machines, &chance).await {
         Ok(world) => world,
-        Err(why) => return failed(seed, format!("no cluster: {why}")),
+        Err(why) => return Verdict::failed(seed, format!("no cluster: {why}")),
     };
     log.note(&format!("{machines} machines"));
-    let requests = (0..size.clients).map(|_| clients::run(&world, &chance, &log, size.keys, size.requests));
-    let ((), _) = tokio::join!(nemesis::rage(&world, &chance, &log, size.rage), join_all(requests));
+    let requests = (0..size.clients).map(|_| clients::run(&world, &chance, &log, size, Habits::default()));
+    let ((), _) = tokio::join!(nemesis::rage(&world, &chance, &log, size), join_all(requests));
     nemesis::heal(&world, &log).await;
     let apart = world.heal().await;
+    judge(seed, &world, &log, size, apart).await
+}
+
+/// Reads everything once more, and holds the history against what is promised. `apart` is what did not agree in the end.
+pub(crate) async fn judge(seed: u64, world: &World, log: &Log, size: Size, apart: Vec<String>) -> Verdict {
     let mut history = std::mem::take(&mut log.pages().history);
     history.n = QUORUM.n.into();
     let mut end = End { disagreements: apart, ..End::default() };
     for key in 0..u32::try_from(size.keys).unwrap_or(u32::MAX) {
-        match clients::read_all(&world, key).await {
+        match clients::read_all(world, key).await {
             Ok(values) => {
                 log.note(&format!("key {key} at the end: {values:?}"));
                 end.values.insert(key, values);
@@ -175,5 +200,5 @@ async fn simulate(seed: u64, size: Size) -> Verdict {
     let (answered, requests) = (answered.count(), history.ops.len());
     let broken = check(&history).iter().map(ToString::to_string).collect();
     let text = std::mem::take(&mut log.pages().text);
-    Verdict { seed, broken, text, answered, requests }
+    Verdict { seed, broken, text, answered, requests, tally: world.tally.clone() }
 }

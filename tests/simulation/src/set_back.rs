@@ -30,7 +30,7 @@ pub enum Copy {
 /// When the cluster cannot be formed or written to, though nothing is wrong with it.
 pub fn serves(seed: u64, copy: Copy) -> Result<bool, String> {
     run::runtime(seed)?.block_on(async {
-        let world = World::form(3, &Chance::of(seed)).await?;
+        let world = World::form(3, 3, &Chance::of(seed)).await?;
         put(&world, 0, "before".to_owned()).await?;
         let host = world.hosts.get(2).ok_or("three machines")?;
         let older = host.lock().await.disk.copy();

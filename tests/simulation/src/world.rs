@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamo_node::api::admin::AdminService;
 use dynamo_node::api::kv::KvService;
+use dynamo_node::clock::Clock;
 use dynamo_node::engine::Settings;
 use dynamo_node::merkle::MerkleHash;
 use dynamo_node::reap::ReapSettings;
-use dynamo_node::store::Identity;
 use dynamo_proto::v1::SetLayoutRequest;
 use dynamo_proto::v1::admin_server::Admin;
 use dynamo_ring::{ClusterId, Member, NodeId, Partitions, Quorum, Record, plan};
@@ -16,9 +17,14 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 use tonic::Request;
 
+use crate::book::Book;
 use crate::chance::Chance;
 use crate::host::Host;
 use crate::net::{Net, name};
+use crate::tally::Tally;
+
+/// What an operator calls at a machine.
+pub type Node = AdminService<Arc<dyn Clock>>;
 
 /// The quorums of every simulated cluster.
 pub const QUORUM: Quorum = Quorum { n: 3, r: 2, w: 2 };
@@ -38,15 +44,18 @@ pub struct World {
     pub net: Net,
     /// The machines, each behind its own lock: a start or a stop of one holds up no other.
     pub hosts: Arc<Vec<Mutex<Host>>>,
-    record: Arc<Record>,
+    /// The layout record.
+    pub book: Book,
+    /// How often what happened.
+    pub tally: Tally,
 }
 
 impl World {
-    /// So many machines, formed and serving.
+    /// So many machines that run, of which the first `named` are formed and serve.
     ///
     /// # Errors
     /// When a cluster cannot even be formed: a fault of the simulation, in words.
-    pub async fn form(machines: usize, chance: &Chance) -> Result<Self, String> {
+    pub async fn form(machines: usize, named: usize, chance: &Chance) -> Result<Self, String> {
         let net = Net::new(chance.clone());
         let reap = ReapSettings { interval: Duration::from_millis(100), ..ReapSettings::default() };
         let settings =
@@ -56,25 +65,27 @@ impl World {
         for machine in 0..machines {
             let mut host = Host::new(machine, net.clone(), chance.clone(), settings);
             host.start().await?;
-            let identity = Identity::read(&host.disk).map_err(|why| why.to_string())?;
-            let node_id = identity.ok_or("a node without identity")?.node_id;
-            members.push(member(machine, node_id));
+            let node_id = host.node_id().ok_or("a node without identity")?;
+            if machine < named {
+                members.push(member(machine, node_id));
+            }
             hosts.push(Mutex::new(host));
         }
         let q = Partitions::new(PARTITIONS).map_err(|why| why.to_string())?;
         let layout = plan::first(&members, q, QUORUM.n, CLUSTER).map_err(|why| why.to_string())?;
         let record = Record::first(layout, QUORUM).map_err(|why| why.to_string())?;
-        let world = Self { net, hosts: Arc::new(hosts), record: Arc::new(record) };
-        world.tell().await?;
+        let world = Self { net, hosts: Arc::new(hosts), book: Book::new(record), tally: Tally::default() };
+        world.tell(named).await?;
         Ok(world)
     }
 
     /// Tells every member the layout.
-    async fn tell(&self) -> Result<(), String> {
-        for host in self.hosts.iter() {
+    async fn tell(&self, named: usize) -> Result<(), String> {
+        let record = self.book.latest().record;
+        for host in self.hosts.iter().take(named) {
             let host = host.lock().await;
             let engine = host.engine().ok_or("a node that does not run")?;
-            let message = SetLayoutRequest { record: self.record.to_json().into(), ..Default::default() };
+            let message = SetLayoutRequest { record: record.to_json().into(), ..Default::default() };
             engine.admin.set_layout(Request::new(message)).await.map_err(|why| why.to_string())?;
         }
         Ok(())
@@ -84,6 +95,21 @@ impl World {
     pub fn door(&self, machine: usize) -> Option<Door> {
         let host = self.hosts.get(machine)?.try_lock().ok()?;
         Some((host.engine()?.kv.clone(), host.gone()?))
+    }
+
+    /// What an operator calls at a machine; likewise.
+    pub fn admin(&self, machine: usize) -> Option<(Node, watch::Receiver<()>)> {
+        let host = self.hosts.get(machine)?.try_lock().ok()?;
+        Some((host.engine()?.admin.clone(), host.gone()?))
+    }
+
+    /// A machine for a client to call: one of those that the layouts name, mostly.
+    pub fn machine(&self, chance: &Chance) -> usize {
+        let named = self.book.machines();
+        if named.len() < self.hosts.len() && chance.one_in(12) {
+            return chance.0.below(self.hosts.len());
+        }
+        chance.pick(&named).unwrap_or_default()
     }
 
     /// Waits until the replicas of each partition have one root and nobody owes anybody anything. What is not so in time.
@@ -107,6 +133,9 @@ impl World {
                 apart.push(format!("machine {}, which nobody set back: {why}", host.machine));
             }
             let Some(engine) = host.engine() else {
+                if !host.present {
+                    continue;
+                }
                 apart.push(format!("machine {} does not run", host.machine));
                 continue;
             };
@@ -134,7 +163,8 @@ impl World {
     }
 }
 
-fn member(machine: usize, node_id: NodeId) -> Member {
+/// A machine as the layout names it.
+pub(crate) fn member(machine: usize, node_id: NodeId) -> Member {
     Member {
         name: format!("cart-{machine}"),
         node_id,
