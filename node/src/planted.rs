@@ -26,17 +26,11 @@ pub enum Fault {
     QuorumOfOne,
     /// A node whose data was set back to an older copy goes on serving it.
     ServeSetBack,
-    /// A copy counts as proven without being compared with anybody.
-    SyncUncompared,
-    /// An old holder drops what it has without showing it to anybody.
-    DropUnshown,
-    /// A node that the stable layout does not name drops its hints before the requests that may make more have ended.
-    CleanEarly,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 10] = [
         Self::SkipSync,
         Self::AnswerBeforeSync,
         Self::ForgetHint,
@@ -47,15 +41,7 @@ impl Fault {
         Self::NoBarrier,
         Self::QuorumOfOne,
         Self::ServeSetBack,
-        Self::SyncUncompared,
-        Self::DropUnshown,
-        Self::CleanEarly,
     ];
-
-    /// Whether it shows only while members come and go.
-    pub const fn is_of_a_change(self) -> bool {
-        matches!(self, Self::SyncUncompared | Self::DropUnshown | Self::CleanEarly)
-    }
 }
 
 #[cfg(feature = "planted")]

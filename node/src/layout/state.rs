@@ -20,7 +20,6 @@ use dynamo_ring::{Layout, LayoutId, NodeId, Partition, Record, Step};
 
 use super::refusal::{NotRetired, Refusal};
 use super::standing::Standing;
-use crate::planted::{self, Fault};
 
 /// What is known. The first six are on disk and survive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,7 +240,7 @@ impl State {
         let id = record.id();
         let hints = !record.stable().names(&self.me) && !self.leaves(record);
         // A request of before may still make a hint, which nobody would ever take from a node that no layout names.
-        let may = !hints || self.ended || planted::is(Fault::CleanEarly);
+        let may = !hints || self.ended;
         (self.cleaned != Some(id) && !self.retired && may).then(|| Effect::Clean {
             id,
             partitions: record.stable().partitions().iter().filter(|p| !self.held.contains(p)).collect(),

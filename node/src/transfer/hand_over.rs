@@ -21,7 +21,6 @@ use super::progress::Progress;
 use super::purge::purge;
 use crate::layout::{Duty, Standing};
 use crate::pace::Pace;
-use crate::planted::{self, Fault};
 use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
@@ -59,8 +58,7 @@ impl Owed {
 
     /// Of these partitions, those that every living holder has.
     pub fn done(&self, standing: &Standing, partitions: &BTreeSet<Partition>) -> BTreeSet<Partition> {
-        let shown = |p: &Partition| self.left(standing, *p).is_some_and(|left| left.is_empty());
-        let done = |p: &Partition| shown(p) || planted::is(Fault::DropUnshown);
+        let done = |p: &Partition| self.left(standing, *p).is_some_and(|left| left.is_empty());
         partitions.iter().copied().filter(done).collect()
     }
 }

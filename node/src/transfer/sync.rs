@@ -12,8 +12,6 @@ use std::collections::BTreeSet;
 
 use dynamo_ring::{Fate, NodeId, Partition, Quorum, Record};
 
-use crate::planted::{self, Fault};
-
 /// One partition on its way to being synced, for one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionSync {
@@ -69,9 +67,6 @@ impl PartitionSync {
             // Of those that are as busy as each other, the token's owner, who differs from partition to partition.
             let least = self.sources.iter().filter(usable).min_by_key(|node| cost(node));
             return least.map_or(Next::Wait, |node| Next::Pull(*node));
-        }
-        if planted::is(Fault::SyncUncompared) {
-            return Next::Synced;
         }
         if !everyone_acked || self.sources.is_empty() {
             return Next::Wait;
