@@ -51,7 +51,7 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// How long any one change may take here; a bound against hanging, not a figure.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The store that the scenarios share: small, slowed down so that "in mid-transfer" is a time one can hit, and quick
 /// to reap.
