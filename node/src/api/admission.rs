@@ -94,6 +94,13 @@ impl Admission {
         }
     }
 
+    /// What is said to one who would have this node stand in for another, though the commit has taken it out of the
+    /// cluster: the sender goes on under the new layout.
+    pub fn left(&self, entered: &Entered) -> Refusal {
+        let message = format!("this node has left the cluster with {}", entered.stamp());
+        self.with_record(Reason::OldLayout, message, entered)
+    }
+
     fn member(&self, entered: &Entered, from: &Sender) -> Result<(), Refusal> {
         let node = from.mark.node_id;
         let cluster = entered.record.cluster_id();

@@ -318,6 +318,11 @@ impl ReplicaParts {
         if !entered.view().names(&target) {
             return Err(refusal(Reason::Invalid, format!("node {target} is no member to stand in for")));
         }
+        // Nobody takes a hint from a node that the settled record does not name, and it never could retire. What came
+        // under the step before has ended when this one is acknowledged, and is handed over.
+        if !entered.serves() {
+            return Err(self.admission.left(entered));
+        }
         Ok(Some(StandIn { target, since_ms: self.clock.now_ms() }))
     }
 
