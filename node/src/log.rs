@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use dynamo_telemetry::TARGET;
 use dynamo_telemetry::export::Exporter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -32,7 +32,10 @@ pub fn start(format: LogFormat, traces: Option<&Exporter>) {
             fmt::layer().with_ansi(colours).with_writer(std::io::stderr).boxed()
         }
     };
-    let logs = logs.with_filter(filter).with_filter(filter_fn(|what| what.target() != TARGET));
+    // Without this hint whatever the storage engine would say at its lowest level is put together, to be thrown away.
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let not_traces = filter_fn(|what| what.target() != TARGET).with_max_level_hint(most);
+    let logs = logs.with_filter(filter).with_filter(not_traces);
     // Only a second call fails, and then the first one's format stays.
     let _ = tracing_subscriber::registry().with(logs).with(traces.map(Exporter::layer)).try_init();
 }

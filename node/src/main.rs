@@ -7,7 +7,13 @@ use dynamo_node::config::Config;
 use dynamo_node::log;
 use dynamo_node::server::Node;
 use dynamo_telemetry::export::Exporter;
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The system's own keeps what the store's threads free for each other: after some changes of size a node would have
+/// several times what it uses.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let config = Config::parse();

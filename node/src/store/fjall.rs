@@ -17,6 +17,11 @@ use super::{Limit, Read, Row, Space, Store, WriteBatch, overlay};
 const MAX_KEY: usize = 60_000;
 const MAX_VALUE: usize = 1 << 30;
 
+/// Threads that flush and compact. fjall keeps the first for flushes: offered a compaction it puts it back and is offered
+/// it again, round and round, until another takes it. With one other, which it starts on two cores, that is a core's worth
+/// of nothing for as long as each compaction takes.
+const WORKERS: usize = 4;
+
 /// How a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FjallOptions {
@@ -51,10 +56,10 @@ impl std::fmt::Debug for FjallStore {
 impl FjallStore {
     /// Opens the store at `path`, and makes it if there is none.
     pub fn open(path: &Path, options: FjallOptions) -> Result<Self, StoreError> {
-        let builder = Database::builder(path).cache_size(options.cache_bytes);
+        let builder = Database::builder(path).cache_size(options.cache_bytes).worker_threads(WORKERS);
         let db = builder.open().map_err(opening)?;
-        let keyspace =
-            |space: Space| db.keyspace(space.name(), KeyspaceCreateOptions::default).map_err(opening);
+        let created = |space| KeyspaceCreateOptions::default().max_memtable_size(buffer(space));
+        let keyspace = |space: Space| db.keyspace(space.name(), || created(space)).map_err(opening);
         let spaces = Space::ALL.into_iter().map(keyspace).collect::<Result<_, _>>()?;
         Ok(Self { db, spaces, path: path.to_owned(), reserve_bytes: options.reserve_bytes })
     }
@@ -147,6 +152,19 @@ impl Read for Snapshot {
         }
         collect(self.snapshot.range::<&[u8], _>(&self.spaces[space.index()], (from, to)), limit)
     }
+}
+
+/// Bytes that a space keeps in memory before they go to a table on disk; fjall lets up to four such buffers more wait for
+/// that. Small rows are several times as large in memory as on disk, so theirs are small; fjall would keep 64 MiB of each.
+const fn buffer(space: Space) -> u64 {
+    let mib = match space {
+        Space::Data => 32,
+        // Each write passes over several nodes of its tree.
+        Space::Merkle => 16,
+        Space::Birth | Space::Hint | Space::Passing => 8,
+        Space::Meta => 4,
+    };
+    mib << 20
 }
 
 fn collect(guards: impl Iterator<Item = Guard>, limit: Limit) -> Result<Vec<Row>, StoreError> {

@@ -210,8 +210,7 @@ impl MetaKey<'_> {
     }
 }
 
-/// What the keys of all summaries, of all peers and of all hint counts begin with.
-pub(crate) const SUMMARIES: [u8; 1] = [7];
+/// What the keys of all peers and of all hint counts begin with.
 pub(crate) const PEERS: [u8; 1] = [8];
 pub(crate) const HINT_COUNTS: [u8; 1] = [9];
 

@@ -130,13 +130,15 @@ impl Local {
     }
 
     /// The same for every partition that there is anything to say of.
+    ///
+    /// Row by row: a range would pass over all that each row has been since the last flush, and every write changes one.
     pub fn summaries(&self) -> Result<Vec<(Partition, Summary)>, StoreError> {
-        let rows = read_prefix(&*self.read, Space::Meta, &keys::SUMMARIES, None, Limit::rows(usize::MAX))?;
-        let one = |(key, row): (Bytes, Bytes)| {
-            let partition = key[1..].try_into().map_err(|_| StoreError::corrupt("summary", "strange key"))?;
-            Ok((Partition(u16::from_be_bytes(partition)), Summary::decode(&row)?))
+        let Some(q) = self.partitions()? else { return Ok(Vec::new()) };
+        let one = |partition| {
+            let row = self.meta(MetaKey::Summary(partition)).transpose()?;
+            Some(row.and_then(|row| Ok((partition, Summary::decode(&row)?))))
         };
-        rows.into_iter().map(one).collect()
+        q.iter().filter_map(one).collect()
     }
 
     /// What lies under each of these prefixes of a partition's Merkle tree, in their order; see [`Tree::at`]. `None` if
