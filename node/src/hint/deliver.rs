@@ -99,7 +99,7 @@ impl Deliverer {
         let Batch { target, after, alone } = batch;
         // The states are read before the guard is taken.
         let _begun = self.exchange.layouts.begin(None);
-        let limit = if alone { Limit::rows(1) } else { BATCH };
+        let limit = if alone { Limit::rows(1) } else { Limit { rows: self.pace.piece(BATCH.rows), ..BATCH } };
         let local = self.exchange.local.clone();
         let read = move || local.hints(target, after.as_ref(), limit).map_err(ExchangeError::from);
         let hints = match blocking(read).await {

@@ -25,6 +25,8 @@ pub use throttle::Throttle;
 const MESSAGE: Duration = Duration::from_millis(1);
 /// Bytes of states that are read, sent and stored in a second, about, with all the time.
 const BYTES_A_SECOND: u64 = 64 << 20;
+/// How many pieces work is done in beside requests, instead of one.
+const PIECES: usize = 8;
 /// No rest is longer, whatever the piece.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
@@ -55,6 +57,12 @@ impl Foreground {
     /// The part of the time that the background may take.
     pub fn share(&self) -> Share {
         self.rule().share(self.begun.elapsed())
+    }
+
+    /// How much of something is to be done at a time where `whole` would be best for the work itself: an eighth beside
+    /// requests.
+    pub fn piece(&self, whole: usize) -> usize {
+        if self.rule().is_asked(self.begun.elapsed()) { (whole / PIECES).max(1) } else { whole }
     }
 
     /// Rests after a piece of work that another member's background has asked for, and that moved so many bytes: the
@@ -131,6 +139,11 @@ impl Pace {
         self.foreground.share()
     }
 
+    /// How much of something is to be done at a time; see [`Foreground::piece`].
+    pub fn piece(&self, whole: usize) -> usize {
+        self.foreground.piece(whole)
+    }
+
     /// Counts a piece of work that has moved `bytes`, and waits until the next may begin.
     pub async fn keep(&self, bytes: u64) {
         let begun = self.foreground.begun;
@@ -193,6 +206,16 @@ mod tests {
         limit.set(0);
         pace.keep(1 << 40).await;
         assert_eq!(begun.elapsed().saturating_sub(Duration::from_secs(5)), took, "no limit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pieces_are_small_for_as_long_as_requests_come() {
+        let pace = Pace::unbound();
+        assert_eq!((pace.piece(256), pace.piece(1)), (256, 1));
+        pace.foreground.answered(Duration::from_millis(2));
+        assert_eq!((pace.piece(256), pace.piece(1)), (32, 1));
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(pace.piece(256), 256);
     }
 
     #[tokio::test(start_paused = true)]

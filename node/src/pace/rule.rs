@@ -108,6 +108,11 @@ impl Window {
     }
 }
 
+/// Since the last pause.
+fn lately(at: Option<Duration>, now: Duration) -> bool {
+    at.is_some_and(|at| now.saturating_sub(at) < PAUSE)
+}
+
 /// The bucket of a latency.
 fn bucket(took: Duration) -> usize {
     let eighths = (took.as_secs_f64() / FIRST).max(1.0).log2() * EIGHTHS;
@@ -166,13 +171,18 @@ impl Rule {
     /// A piece of work has been done in the background: its allowance of time from now on.
     pub fn worked(&mut self, now: Duration) -> Share {
         self.judge(now);
-        let lately = |at: Option<Duration>| at.is_some_and(|at| now.saturating_sub(at) < PAUSE);
-        if lately(self.answered) && !lately(self.worked) {
+        if self.is_asked(now) && !lately(self.worked, now) {
             self.share = self.share.min(Share::START);
         }
         self.worked = Some(now);
         self.window.worked = true;
         self.share
+    }
+
+    /// Whether requests have come lately: then work goes in small pieces, for whatever comes during one waits for all of
+    /// it.
+    pub fn is_asked(&self, now: Duration) -> bool {
+        lately(self.answered, now)
     }
 
     /// The share that stands.
@@ -184,7 +194,8 @@ impl Rule {
     /// Ends the window if it has told enough, and every quiet one since.
     fn judge(&mut self, now: Duration) {
         let lasted = now.saturating_sub(self.window.begun);
-        let told = self.window.requests == 0 || self.window.requests >= ENOUGH;
+        // One that was turned away says all that there is to say.
+        let told = self.window.requests == 0 || self.window.requests >= ENOUGH || self.window.refused > 0;
         if lasted < WINDOW || !told && lasted < LONGEST {
             return;
         }

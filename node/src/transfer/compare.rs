@@ -252,9 +252,11 @@ impl Moving<'_> {
         let wanted = found.iter().filter(|difference| !matches!(difference, Difference::OursOnly(..)));
         let mut positions: Vec<Position> = wanted.map(Difference::position).collect();
         while !positions.is_empty() {
+            let most = self.pace.piece(POSITIONS);
             let entered = self.exchange.enter(self.id)?;
             let place = (self.partition, entered.record.stable().partitions());
-            let (entries, rest) = self.exchange.fetch(self.peer, place, &positions, entered.stamp()).await?;
+            let (entries, rest) =
+                self.exchange.fetch(self.peer, place, &positions, most, entered.stamp()).await?;
             let bytes = bytes_of(&entries);
             self.compared.fetched += entries.len() as u64;
             self.compared.bytes_fetched += bytes;
@@ -271,8 +273,9 @@ impl Moving<'_> {
         let mut owed: VecDeque<Difference> = owed.copied().collect();
         let mut odd = Vec::new();
         while !owed.is_empty() {
-            let local = self.exchange.local.clone();
-            let read = move || Ok::<_, ExchangeError>((message(&local, &mut owed, &mut odd)?, owed, odd));
+            let (local, most) = (self.exchange.local.clone(), self.pace.piece(POSITIONS));
+            let read =
+                move || Ok::<_, ExchangeError>((message(&local, &mut owed, &mut odd, most)?, owed, odd));
             let (message, rest, more) = blocking(read).await?;
             (owed, odd) = (rest, more);
             let (count, bytes) = (message.len() as u64, bytes_of(&message));
@@ -291,16 +294,17 @@ impl Moving<'_> {
     }
 }
 
-/// The states of the first of these keys, until a message is full; no more of them is in memory at a time. A key that
+/// The states of the first of these keys, until a message is full or has `most` of them; no more of them is in memory at a time. A key that
 /// is no longer here is left out. Where the tree said something else than what is stored, the position is `odd`: the
 /// leaf is stale, or a write came in between.
 fn message(
     local: &Local,
     owed: &mut VecDeque<Difference>,
     odd: &mut Vec<Position>,
+    most: usize,
 ) -> Result<Vec<KeyAndState>, StoreError> {
     let (mut message, mut bytes) = (Vec::new(), 0);
-    while message.len() < POSITIONS
+    while message.len() < most
         && bytes < MESSAGE_BYTES
         && let Some(difference) = owed.pop_front()
     {

@@ -17,8 +17,8 @@ use crate::layout::{Duty, Standing};
 use crate::store::blocking;
 use crate::worker::{Turn, Worker};
 
-/// Partitions that are copied side by side.
-const ABREAST: usize = 4;
+/// Partitions that are copied side by side: enough that some are on their way while those that came share a sync.
+pub const ABREAST: usize = 8;
 /// Bytes of batches above 1 MiB that come at a time; one that is larger comes alone.
 pub const ROOM: usize = 64 << 20;
 /// How long to wait before what could not be done is tried again.

@@ -198,16 +198,17 @@ impl Exchange {
         Ok(wanted.iter().map(one).collect())
     }
 
-    /// The states at a peer of the keys at these positions, as many as fit into a message; and the positions that did
-    /// not. A key that is no longer there is in neither.
+    /// The states at a peer of the keys at the first `most` of these positions, as many as fit into a message; and the
+    /// positions that are left. A key that is no longer there is in neither.
     pub async fn fetch(
         &self,
         peer: NodeId,
         (partition, q): (Partition, Partitions),
         positions: &[Position],
+        most: usize,
         stamp: SenderStamp,
     ) -> Result<(Vec<KeyAndState>, Vec<Position>), ExchangeError> {
-        let now = &positions[..positions.len().min(POSITIONS)];
+        let now = &positions[..positions.len().min(most)];
         let asked = now.iter().map(|position| Bytes::copy_from_slice(position.as_bytes())).collect();
         let request = FetchManyRequest { partition: partition.0.into(), positions: asked };
         let reply: FetchManyReply = self.ask(peer, Op::FetchMany(request), stamp).await?;

@@ -8,7 +8,7 @@ use dynamo_ring::Partition;
 use crate::pace::Pace;
 use crate::store::{Committer, DropHints, Local, OpError, Operation, Purge, SubmitError, blocking};
 
-/// Rows that one operation looks at.
+/// Rows that one operation looks at; fewer beside requests.
 const ROWS: usize = 512;
 /// What dropping a key costs: as much as moving so many bytes, about.
 const COST: u64 = 512;
@@ -59,7 +59,8 @@ pub async fn purge(
     for (partition, _) in full {
         let mut after = None;
         loop {
-            match submit(committer, Purge { partition, after: after.clone(), limit: ROWS }).await {
+            match submit(committer, Purge { partition, after: after.clone(), limit: pace.piece(ROWS) }).await
+            {
                 Ok(purged) => {
                     dropped += purged.keys as u64;
                     after = purged.after;

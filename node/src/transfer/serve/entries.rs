@@ -20,7 +20,7 @@ use crate::peer::parts::{Cut, WHOLE};
 use crate::peer::wire::{self, Sender};
 use crate::store::{DataKey, Local, Store, StoreError, blocking};
 
-/// Entry bytes of one batch of a pull, but for one entry that is larger.
+/// Entry bytes of one batch of a pull, but for one entry that is larger; fewer beside requests.
 pub const BATCH_BYTES: usize = 256 << 10;
 
 /// The pulls that this node answers. Cheap to clone; all clones count together.
@@ -81,7 +81,14 @@ pub fn pull(
     let (partition, after) = admit(layouts, request)?;
     let snapshot = Local::over(store.snapshot());
     let left = if request.batches == 0 { u32::MAX } else { request.batches };
-    let reading = Reading { local: snapshot, partition, after, first: true, left };
+    let reading = Reading {
+        local: snapshot,
+        partition,
+        after,
+        first: true,
+        left,
+        foreground: serving.foreground.clone(),
+    };
     let served = serving.begin();
     let batches = stream::unfold((Some(reading), me, served), |(reading, me, served)| async move {
         let mut reading = reading?;
@@ -165,11 +172,13 @@ struct Reading {
     first: bool,
     /// Batches that may still be read.
     left: u32,
+    foreground: Foreground,
 }
 
 impl Reading {
     fn next(&mut self) -> Result<PullBatch, StoreError> {
-        let scan = self.local.scan(self.partition, self.after.as_ref(), BATCH_BYTES)?;
+        let scan =
+            self.local.scan(self.partition, self.after.as_ref(), self.foreground.piece(BATCH_BYTES))?;
         let mut batch =
             PullBatch { done: !scan.more, crc32: checksum(&scan.entries), ..PullBatch::default() };
         if std::mem::take(&mut self.first) {
@@ -198,8 +207,14 @@ mod tests {
         let keys = keys(10);
         let local = local(&keys.iter().map(|(_, key)| (key.as_str(), BATCH_BYTES / 3)).collect::<Vec<_>>());
         let read = |after: Option<DataKey>| {
-            let mut reading =
-                Reading { local: local.clone(), partition: Partition(0), after, first: true, left: 99 };
+            let mut reading = Reading {
+                local: local.clone(),
+                partition: Partition(0),
+                after,
+                first: true,
+                left: 99,
+                foreground: Foreground::default(),
+            };
             let mut batches = vec![reading.next().unwrap()];
             while !batches.last().unwrap().done {
                 batches.push(reading.next().unwrap());
@@ -230,7 +245,14 @@ mod tests {
     async fn a_batch_with_a_large_entry_goes_in_parts() {
         let keys = keys(2);
         let local = local(&[(keys[0].1.as_str(), 3 << 20), (keys[1].1.as_str(), 10)]);
-        let mut reading = Reading { local, partition: Partition(0), after: None, first: true, left: 99 };
+        let mut reading = Reading {
+            local,
+            partition: Partition(0),
+            after: None,
+            first: true,
+            left: 99,
+            foreground: Foreground::default(),
+        };
         let (large, small) = (reading.next().unwrap(), reading.next().unwrap());
         let whole: Vec<_> = in_parts(Ok(small.clone())).collect().await;
         assert_eq!(whole.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [small]);
