@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 struct Seen {
     wire: u64,
     rss: u64,
-    /// The least and the most memory since the last cut.
+    /// Memory at the last cut, and the most since.
     at_cut: u64,
     peak: u64,
 }
@@ -52,22 +52,22 @@ impl Counters {
         self.0.values().map(|seen| seen.wire).sum()
     }
 
-    /// From now on the memory of a new change.
-    pub(crate) fn cut(&mut self) {
+    /// From now on a new change, of the processes that run now: those that have ended are no part of it.
+    pub(crate) fn cut(&mut self, runs: impl Fn(u16, i32) -> bool) {
+        self.0.retain(|(ordinal, pid), _| runs(*ordinal, *pid));
         for seen in self.0.values_mut() {
             (seen.at_cut, seen.peak) = (seen.rss, seen.rss);
         }
     }
 
-    /// Memory since the last cut, of these processes.
-    pub(crate) fn memory(&self, of: impl Fn(u16, i32) -> bool) -> Vec<Memory> {
-        let these = self.0.iter().filter(|((ordinal, pid), _)| of(*ordinal, *pid));
+    /// Memory since the last cut.
+    pub(crate) fn memory(&self) -> Vec<Memory> {
         let one = |((ordinal, _), seen): (&(u16, i32), &Seen)| Memory {
             ordinal: *ordinal,
             before: seen.at_cut,
             peak: seen.peak,
         };
-        these.map(one).collect()
+        self.0.iter().map(one).collect()
     }
 }
 

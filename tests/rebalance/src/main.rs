@@ -47,6 +47,9 @@ struct Args {
     /// Seconds of requests before it, to compare with.
     #[arg(long, env = "BEFORE", default_value_t = 20)]
     before: u64,
+    /// No changes under load, whose length depends on what the throttle finds.
+    #[arg(long, env = "QUIET")]
+    quiet: bool,
     /// Where the figures go.
     #[arg(long, default_value = "target/bench/rebalance.json")]
     out: PathBuf,
@@ -54,6 +57,10 @@ struct Args {
     #[arg(long, env = "DYNAMO_NODE_BIN")]
     node: Option<PathBuf>,
 }
+
+/// When no node gives way any more to requests that have ended: ten seconds until it takes them for over, and sixteen from
+/// the least share of its time to all of it.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -72,20 +79,30 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<Report, BenchError> {
     // A quarter of the keys first: what does not grow with the data is the same in both.
-    let (small, _) = quiet(args, args.keys / 4).await?;
+    let (small, few) = quiet(args, args.keys / 4).await?;
+    few.stop().await?;
     let (large, mut fleet) = quiet(args, args.keys).await?;
+    // On disk before the longest part begins.
+    let quiet = Report::new(args.value_bytes, args.partitions, small, large);
+    quiet.write(&args.out)?;
+    if args.quiet {
+        fleet.stop().await?;
+        return Ok(quiet);
+    }
     say("under load");
     let mut load = Load::begin(fleet.client().await?, args.rate, args.keys);
     tokio::time::sleep(Duration::from_secs(args.before)).await;
     let before = load.cut();
-    fleet.resize(4).await?;
-    let growing = load.cut();
-    fleet.resize(3).await?;
-    let shrinking = load.cut();
+    say("3 -> 4");
+    let growing = (fleet.resize(4).await?, load.cut());
+    // The next change has its own requests before it: what the first leaves behind is no part of what it is compared with.
+    tokio::time::sleep(Duration::from_secs(args.before)).await;
+    let between = load.cut();
+    say("4 -> 3");
+    let shrinking = (fleet.resize(3).await?, load.cut());
     load.end().await;
     fleet.stop().await?;
-    let felt = Felt { rate: args.rate, before, growing, shrinking };
-    let report = Report::new(args.value_bytes, args.partitions, small, large, felt);
+    let report = quiet.with(Felt { rate: args.rate, before, growing, between, shrinking });
     report.write(&args.out)?;
     Ok(report)
 }
@@ -97,6 +114,7 @@ async fn quiet(args: &Args, keys: u64) -> Result<(Sized, Fleet), BenchError> {
     say(&format!("{keys} keys of {} bytes", args.value_bytes));
     let filled = fleet.fill(keys, args.value_bytes).await?;
     say(&format!("filled in {:.1} s; 3 -> 4", filled.as_secs_f64()));
+    tokio::time::sleep(FORGOTTEN).await;
     let growing = fleet.resize(4).await?;
     say("the same bytes, copied plainly");
     let plain = fleet.copy_plainly(3).await?;

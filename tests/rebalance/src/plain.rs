@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dynamo_node::store::fjall::FjallOptions;
 use dynamo_node::store::{FjallStore, Space, Store, StoreError, WriteBatch};
+use dynamo_node::transfer::copy::ABREAST;
 use dynamo_proto::v1::replica_client::ReplicaClient;
 use dynamo_proto::v1::{Entry, PullRequest, Sender, Stamp};
 use dynamo_ring::{NodeId, Partition, Partitions, Record};
@@ -17,8 +18,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::error::{BenchError, io};
 
-/// Partitions side by side, as a member copies them.
-const ABREAST: usize = 4;
 /// A batch may have this many bytes and an entry more.
 const LARGEST: usize = 4 << 20;
 

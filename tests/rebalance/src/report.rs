@@ -24,17 +24,19 @@ pub(crate) struct Sized {
     pub(crate) shrinking: Moved,
 }
 
-/// What requests felt.
-#[derive(Debug, Clone, Copy, Serialize)]
+/// Both changes under load, and what requests felt.
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Felt {
     /// Requests a second.
     pub(crate) rate: u32,
     /// With three members and nothing beside.
     pub(crate) before: Latency,
     /// During 3 -> 4.
-    pub(crate) growing: Latency,
+    pub(crate) growing: (Moved, Latency),
+    /// With four members and nothing beside.
+    pub(crate) between: Latency,
     /// During 4 -> 3.
-    pub(crate) shrinking: Latency,
+    pub(crate) shrinking: (Moved, Latency),
 }
 
 /// One ratio, and its goal.
@@ -55,7 +57,19 @@ pub(crate) struct Report {
     ratios: Vec<Ratio>,
     small: Sized,
     large: Sized,
-    felt: Felt,
+    /// Nothing until the changes under load are over.
+    felt: Option<Felt>,
+}
+
+fn ratio(what: &'static str, value: f64, goal: f64) -> Ratio {
+    Ratio { what, value, goal, met: value <= goal }
+}
+
+impl Felt {
+    fn latencies(&self) -> [(&'static str, &Latency); 4] {
+        let Self { before, growing, between, shrinking, .. } = self;
+        [("before", before), ("3 -> 4", &growing.1), ("between", between), ("4 -> 3", &shrinking.1)]
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures to compare")]
@@ -69,27 +83,41 @@ fn peak(of: &Sized) -> u64 {
 }
 
 impl Report {
-    /// Puts the figures together.
-    pub(crate) fn new(value_bytes: usize, partitions: u16, small: Sized, large: Sized, felt: Felt) -> Self {
-        let ratio = |what, value: f64, goal: f64| Ratio { what, value, goal, met: value <= goal };
+    /// The figures without requests.
+    pub(crate) fn new(value_bytes: usize, partitions: u16, small: Sized, large: Sized) -> Self {
         let wire = |moved: &Moved| over(moved.wire_bytes, moved.stored_bytes);
-        let p99 = |during: Latency| during.p99_ms / felt.before.p99_ms.max(1e-3);
         // Per byte, since 3 -> 4 and 4 -> 3 do not move the same.
         let plainly = large.plain.stored_seconds / over(large.plain.bytes, 1).max(1.0);
         let time = |moved: &Moved| moved.copy_seconds / (plainly * over(moved.stored_bytes, 1)).max(1e-6);
         let grown = peak(&large).saturating_sub(peak(&small));
         let more = large.growing.stored_bytes.saturating_sub(small.growing.stored_bytes);
+        let settled =
+            [&small, &large].into_iter().all(|sized| sized.growing.settled && sized.shrinking.settled);
         let ratios = vec![
+            ratio("changes that were not settled in time", u8::from(!settled).into(), 0.0),
             ratio("bytes on the wire over stored bytes, 3 -> 4", wire(&large.growing), 1.02),
             ratio("bytes on the wire over stored bytes, 4 -> 3", wire(&large.shrinking), 1.02),
             ratio("time of the copy over a plain copy, 3 -> 4", time(&large.growing), 1.2),
             ratio("time of the copy over a plain copy, 4 -> 3", time(&large.shrinking), 1.2),
-            ratio("p99 during over before, 3 -> 4", p99(felt.growing), 1.5),
-            ratio("p99 during over before, 4 -> 3", p99(felt.shrinking), 1.5),
             ratio("growth of the largest process over more bytes moved", over(grown, more), 0.1),
         ];
         let build = if cfg!(debug_assertions) { "dev" } else { "release" };
-        Self { value_bytes, partitions, build, ratios, small, large, felt }
+        Self { value_bytes, partitions, build, ratios, small, large, felt: None }
+    }
+
+    /// And what requests felt beside them.
+    pub(crate) fn with(mut self, felt: Felt) -> Self {
+        let p99 = |during: &Latency, before: &Latency| during.p99_ms / before.p99_ms.max(1e-3);
+        let failed: u64 = felt.latencies().iter().map(|(_, latency)| latency.failed).sum();
+        let unsettled = u8::from(!felt.growing.0.settled) + u8::from(!felt.shrinking.0.settled);
+        self.ratios.extend([
+            ratio("p99 during over before, 3 -> 4", p99(&felt.growing.1, &felt.before), 1.5),
+            ratio("p99 during over before, 4 -> 3", p99(&felt.shrinking.1, &felt.between), 1.5),
+            ratio("requests that failed", over(failed, 1), 0.0),
+            ratio("changes under load that were not settled in time", unsettled.into(), 0.0),
+        ]);
+        self.felt = Some(felt);
+        self
     }
 
     /// Writes them down.
@@ -134,13 +162,24 @@ impl fmt::Display for Report {
                 mib(bytes)
             )?;
         }
-        let Felt { rate, before, growing, shrinking } = self.felt;
-        for (when, felt) in [("before", before), ("3 -> 4", growing), ("4 -> 3", shrinking)] {
-            writeln!(
-                f,
-                "{rate} requests a second, {when}: {} answered, {} failed, p50 {:.2} ms, p99 {:.2} ms, max {:.1} ms",
-                felt.requests, felt.failed, felt.p50_ms, felt.p99_ms, felt.max_ms
-            )?;
+        if let Some(felt) = &self.felt {
+            for (change, moved) in [("3 -> 4", &felt.growing.0), ("4 -> 3", &felt.shrinking.0)] {
+                writeln!(
+                    f,
+                    "under load, {change}: {:.1} MiB moved; copied in {:.1} s, settled in {:.1} s",
+                    mib(moved.stored_bytes),
+                    moved.copy_seconds,
+                    moved.whole_seconds
+                )?;
+            }
+            for (when, latency) in felt.latencies() {
+                let Latency { requests, failed, p50_ms, p99_ms, max_ms } = latency;
+                writeln!(
+                    f,
+                    "{} requests a second, {when}: {requests} answered, {failed} failed, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, max {max_ms:.1} ms",
+                    felt.rate,
+                )?;
+            }
         }
         for Ratio { what, value, goal, met } in &self.ratios {
             writeln!(f, "{} {what}: {value:.3} (goal {goal})", if *met { "met   " } else { "missed" })?;
