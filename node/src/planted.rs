@@ -26,11 +26,15 @@ pub enum Fault {
     QuorumOfOne,
     /// A node whose data was set back to an older copy goes on serving it.
     ServeSetBack,
+    /// What an abandoned target had given stays on its disk when another layout comes.
+    KeepLeftovers,
+    /// A change: a write counts once it has its quorum in the stable layout, whatever the target's holders say.
+    StableQuorum,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SkipSync,
         Self::AnswerBeforeSync,
         Self::ForgetHint,
@@ -41,7 +45,14 @@ impl Fault {
         Self::NoBarrier,
         Self::QuorumOfOne,
         Self::ServeSetBack,
+        Self::KeepLeftovers,
+        Self::StableQuorum,
     ];
+
+    /// Whether it is one of the protocol of a change: only where membership moves can it be seen.
+    pub const fn is_of_a_change(self) -> bool {
+        matches!(self, Self::KeepLeftovers | Self::StableQuorum)
+    }
 }
 
 #[cfg(feature = "planted")]

@@ -2,6 +2,8 @@
 
 use dynamo_ring::{Layout, NodeId, Partition, View};
 
+use crate::planted::{self, Fault};
+
 /// One of the layouts in which a write has to meet its quorum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -107,7 +109,8 @@ impl WriteTargets {
                 }
             }
         }
-        Self { sides: Sides { stable: true, target: target.is_some() }, holders, fallbacks }
+        let target = target.is_some() && !planted::is(Fault::StableQuorum);
+        Self { sides: Sides { stable: true, target }, holders, fallbacks }
     }
 
     /// The same, with those who are suspected to be gone as the last of the holders, to whom the write may be forwarded,

@@ -20,6 +20,7 @@ use dynamo_ring::{Layout, LayoutId, NodeId, Partition, Record, Step};
 
 use super::refusal::{NotRetired, Refusal};
 use super::standing::Standing;
+use crate::planted::{self, Fault};
 
 /// What is known. The first six are on disk and survive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,7 +266,8 @@ impl State {
     /// What of that which is held now stays held under a new record.
     fn keep(&self, record: &Record) -> BTreeSet<Partition> {
         // The same target or what came of it: nothing is dropped before the hand-over.
-        if self.record.as_ref().is_some_and(|mine| mine.id() == record.id()) || self.leaves(record) {
+        let same = self.record.as_ref().is_some_and(|mine| mine.id() == record.id());
+        if same || self.leaves(record) || planted::is(Fault::KeepLeftovers) {
             return (*self.held).clone();
         }
         let continues = match (record.target(), &self.record) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dynamo_node::planted::{Fault, plant};
+use dynamo_simulation::change;
 use dynamo_simulation::run::{Size, run};
 use dynamo_simulation::set_back::{self, Copy};
 
@@ -46,5 +47,7 @@ fn found_as(fault: Fault, seed: u64) -> Option<String> {
         let what = "set back: a machine whose volume was put back to an older copy goes on serving";
         return (serves == Ok(true)).then(|| what.to_owned());
     }
-    run(seed, Size::default()).broken.into_iter().next()
+    let verdict =
+        if fault.is_of_a_change() { change::run(seed, change::SIZE) } else { run(seed, Size::default()) };
+    verdict.broken.into_iter().next()
 }
