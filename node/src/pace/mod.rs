@@ -4,11 +4,13 @@
 //! | module | what it says |
 //! |---|---|
 //! | [`rule`] | pure: what part of the time the background may take |
+//! | `latencies` | pure: how long requests take |
 //! | [`throttle`] | pure: so many bytes a second, and rests |
 //!
 //! One [`Foreground`] for a node: requests tell it how long they took. A [`Pace`] for each kind of work: after each piece
 //! it waits until the next may begin.
 
+mod latencies;
 pub mod rule;
 pub mod throttle;
 

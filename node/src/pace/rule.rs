@@ -1,18 +1,22 @@
 //! How much of its time work in the background may take, judged by what requests in the foreground feel. Pure: the caller
 //! brings the time.
 //!
-//! Small increase, multiplicative decrease, as TCP does it: each window in which the slowest hundredth of the requests
-//! took much longer than it takes unloaded halves the share; each other one adds an eighth of it, and one without any
-//! request a sixteenth of all the time. The share never falls below a floor, so work in the background always gets on.
-//! Work that begins beside requests begins with a sixteenth: what too much of it costs is found out by a small step, not by the first seconds of the requests.
+//! The goal is that the slowest hundredth of the requests takes no more than 1.5 times what it takes unloaded. So the share
+//! follows that hundredth itself: each request that takes longer than 1.35 times the slowest hundredth unloaded takes an
+//! eighth from the share, and each other one gives back a ninety-ninth of that. It stands still where one in a hundred is
+//! slow, and no request alone says much (stochastic approximation of a quantile; Robbins and Monro, 1951). Both count by
+//! the time between requests, so that the share grows by an eighth a second whatever their rate; with few of them, each
+//! slow one takes half at the most.
 //!
-//! The goal is that the slowest hundredth takes no more than 1.5 times what it takes unloaded, all in all. So a window
-//! counts as slow from 1.3 times on: the share goes to and fro around that, and what lies beyond it is one step of it.
+//! The share never falls below a floor, so work in the background always gets on. Work that begins beside requests begins
+//! with a sixteenth: what too much of it costs is found out by small steps, not by the first seconds of the requests.
 //!
-//! What requests take *unloaded* is learnt while the background rests, or works at the floor only: there its part in it is
-//! too small to show, so what is felt there is the requests' own doing, and no reason to rest.
+//! What requests take *unloaded* is learnt while the background rests, or has worked at the floor only for some time:
+//! there its part in it is too small to show, so what is felt there is the requests' own doing, and no reason to rest.
 
 use std::time::Duration;
+
+use super::latencies::Latencies;
 
 /// A part of the time, in 256ths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,26 +26,14 @@ impl Share {
     /// All of it.
     pub const ALL: Self = Self(256);
     /// The least that is ever left.
-    pub const FLOOR: Self = Self(1);
+    pub const FLOOR: Self = Self(4);
     /// With what work begins beside requests.
     pub const START: Self = Self(16);
-    /// How much it grows with each window in which nobody asked for anything.
-    const STEP: u32 = 16;
-
-    /// An eighth more: small beside what requests feel already.
-    const fn more(self) -> Self {
-        let eighth = self.0 / 8;
-        self.plus(if eighth > 0 { eighth } else { 1 })
-    }
-
-    const fn plus(self, step: u32) -> Self {
-        let more = self.0 + step;
-        if more > Self::ALL.0 { Self::ALL } else { Self(more) }
-    }
-
-    const fn half(self) -> Self {
-        let half = self.0 / 2;
-        if half < Self::FLOOR.0 { Self::FLOOR } else { Self(half) }
+    /// The nearest to this part of the time.
+    fn of(level: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 256")]
+        let parts = (level * f64::from(Self::ALL.0)).round() as u32;
+        Self(parts.clamp(Self::FLOOR.0, Self::ALL.0))
     }
 
     /// In 256ths; never 0.
@@ -60,51 +52,55 @@ impl Share {
     }
 }
 
-/// The shortest window that is judged.
-const WINDOW: Duration = Duration::from_secs(1);
-/// With fewer requests than this a window goes on: of fewer the slowest hundredth is a single one,
-const ENOUGH: u32 = 100;
-/// but no longer than this.
-const LONGEST: Duration = Duration::from_secs(5);
 /// Requests that take no longer than this are never taken for slow.
 const QUICK: Duration = Duration::from_millis(1);
-/// A window is slow if its slowest hundredth takes longer than unloaded by more than this.
-const SLOWER: f64 = 1.3;
+/// A request is slow if it takes longer than the slowest hundredth unloaded by more than this.
+const SLOWER: f64 = 1.35;
+/// By how much, of itself, the share grows in a second in which no request is slow.
+const GROWTH: f64 = 1.0 / 8.0;
+/// How many requests that are not slow make up for one that is.
+const PER_SLOW: f64 = 99.0;
+/// The longest time that a request speaks for.
+const LONGEST: f64 = 1.0;
+/// How much the newest says of how far requests are apart.
+const NEWEST: f64 = 0.02;
+/// For so long what work has left behind (tables to be merged, pages to be written) may still be felt.
+const CALM: Duration = Duration::from_secs(5);
 /// Work after a longer pause than this begins anew.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Buckets of latencies: an eighth of a power of two each, from 64 microseconds to a minute.
-const BUCKETS: usize = 160;
-const EIGHTHS: f64 = 8.0;
-const FIRST: f64 = 64e-6;
+/// How much of all the time each second gives back in which nobody asks for anything.
+const STEP: f64 = 1.0 / 16.0;
 
-/// What happened in a window.
+/// The rule; see the module.
 #[derive(Debug, Clone)]
-struct Window {
-    begun: Duration,
-    /// How many requests took how long.
-    took: [u32; BUCKETS],
-    requests: u32,
-    /// Requests that were turned away because too much was under way.
-    refused: u32,
-    /// Work was done in the background.
-    worked: bool,
+pub struct Rule {
+    /// The share, as finely as it moves.
+    level: f64,
+    unloaded: Latencies,
+    /// The longest that is not slow, once that is known and for as long as nothing is learnt.
+    bound: Option<Duration>,
+    /// Seconds between two requests, lately.
+    apart: f64,
+    /// When the last request was answered, the last piece of work done, and the last above the floor.
+    answered: Option<Duration>,
+    worked: Option<Duration>,
+    burdened: Option<Duration>,
+    /// Until when silence has been counted.
+    silent: Duration,
 }
 
-impl Window {
-    const fn new(begun: Duration) -> Self {
-        Self { begun, took: [0; BUCKETS], requests: 0, refused: 0, worked: false }
-    }
-
-    /// What all but the slowest hundredth stay below; of few requests, what all stay below.
-    fn slowest(&self) -> Option<Duration> {
-        let mut beyond = self.requests / 100;
-        let slowest = self.took.iter().enumerate().rev().find(|(_, count)| {
-            let here = **count;
-            let found = here > beyond;
-            beyond = beyond.saturating_sub(here);
-            found
-        });
-        slowest.map(|(bucket, _)| upper(bucket))
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            level: 1.0,
+            unloaded: Latencies::default(),
+            bound: None,
+            apart: LONGEST,
+            answered: None,
+            worked: None,
+            burdened: None,
+            silent: Duration::ZERO,
+        }
     }
 }
 
@@ -113,70 +109,44 @@ fn lately(at: Option<Duration>, now: Duration) -> bool {
     at.is_some_and(|at| now.saturating_sub(at) < PAUSE)
 }
 
-/// The bucket of a latency.
-fn bucket(took: Duration) -> usize {
-    let eighths = (took.as_secs_f64() / FIRST).max(1.0).log2() * EIGHTHS;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 160")]
-    let bucket = eighths as usize;
-    bucket.min(BUCKETS - 1)
-}
-
-/// The upper end of a bucket.
-fn upper(bucket: usize) -> Duration {
-    let eighths = u32::try_from(bucket + 1).unwrap_or(0);
-    Duration::from_secs_f64(FIRST * (f64::from(eighths) / EIGHTHS).exp2())
-}
-
-/// The rule; see the module.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    share: Share,
-    /// What the slowest hundredth takes unloaded, once that is known.
-    unloaded: Option<Duration>,
-    window: Window,
-    /// When the last request was answered, and the last piece of work done.
-    answered: Option<Duration>,
-    worked: Option<Duration>,
-}
-
-impl Default for Rule {
-    fn default() -> Self {
-        Self {
-            share: Share::ALL,
-            unloaded: None,
-            window: Window::new(Duration::ZERO),
-            answered: None,
-            worked: None,
-        }
-    }
-}
-
 impl Rule {
     /// A request in the foreground has been answered, and took so long.
     pub fn answered(&mut self, took: Duration, now: Duration) {
-        self.judge(now);
-        self.answered = Some(now);
-        self.window.took[bucket(took)] += 1;
-        self.window.requests += 1;
+        self.came(now);
+        if self.burdened.is_none_or(|at| now.saturating_sub(at) >= CALM) {
+            self.unloaded.add(took, now);
+            self.bound = None;
+        }
+        if !lately(self.worked, now) {
+            return;
+        }
+        let growth = GROWTH * self.apart;
+        if took > self.bound() {
+            self.scale((-growth * PER_SLOW).exp().max(0.5));
+        } else {
+            self.scale(growth.exp());
+        }
     }
 
-    /// A request in the foreground was turned away because too much was under way.
+    /// A request in the foreground was turned away because too much was under way. It says nothing of how long requests
+    /// take.
     pub fn refused(&mut self, now: Duration) {
-        self.judge(now);
-        self.window.requests += 1;
-        self.window.refused += 1;
-        self.window.took[BUCKETS - 1] += 1;
+        self.came(now);
+        self.scale(0.5);
     }
 
     /// A piece of work has been done in the background: its allowance of time from now on.
     pub fn worked(&mut self, now: Duration) -> Share {
-        self.judge(now);
+        self.hush(now);
         if self.is_asked(now) && !lately(self.worked, now) {
-            self.share = self.share.min(Share::START);
+            self.level = Share::START.ratio();
         }
         self.worked = Some(now);
-        self.window.worked = true;
-        self.share
+        let share = Share::of(self.level);
+        if share > Share::FLOOR {
+            self.burdened = Some(now);
+        }
+        share
     }
 
     /// Whether requests have come lately: then work goes in small pieces, for whatever comes during one waits for all of
@@ -187,46 +157,39 @@ impl Rule {
 
     /// The share that stands.
     pub fn share(&mut self, now: Duration) -> Share {
-        self.judge(now);
-        self.share
+        self.hush(now);
+        Share::of(self.level)
     }
 
-    /// Ends the window if it has told enough, and every quiet one since.
-    fn judge(&mut self, now: Duration) {
-        let lasted = now.saturating_sub(self.window.begun);
-        // One that was turned away says all that there is to say.
-        let told = self.window.requests == 0 || self.window.requests >= ENOUGH || self.window.refused > 0;
-        if lasted < WINDOW || !told && lasted < LONGEST {
-            return;
+    /// A request has come to its end.
+    fn came(&mut self, now: Duration) {
+        self.hush(now);
+        if let Some(before) = self.answered {
+            let apart = now.saturating_sub(before).as_secs_f64().min(LONGEST);
+            self.apart += (apart - self.apart) * NEWEST;
         }
-        let over = std::mem::replace(&mut self.window, Window::new(now));
-        self.over(&over);
-        // The time since was quiet, or its requests would have ended the window.
-        let judged = if over.requests == 0 { WINDOW } else { LONGEST };
-        let quiet = lasted.saturating_sub(judged).as_secs() / WINDOW.as_secs();
-        for _ in 0..quiet.min(u64::from(Share::ALL.0 / Share::STEP)) {
-            self.share = self.share.plus(Share::STEP);
-        }
+        self.answered = Some(now);
+        self.silent = now;
     }
 
-    fn over(&mut self, window: &Window) {
-        let Some(slowest) = window.slowest() else {
-            self.share = self.share.plus(Share::STEP);
-            return;
-        };
-        if !window.worked || self.share == Share::FLOOR {
-            // A refusal says nothing of how long requests take.
-            let learnt = self.unloaded.map_or(slowest, |unloaded| (unloaded * 7 + slowest) / 8);
-            if window.refused == 0 {
-                self.unloaded = Some(learnt);
-            }
-        }
-        let slow = match self.unloaded {
-            Some(unloaded) => slowest > QUICK && slowest > unloaded.mul_f64(SLOWER),
-            // Nothing is known yet: find out first.
-            None => slowest > QUICK,
-        };
-        self.share = if slow || window.refused > 0 { self.share.half() } else { self.share.more() };
+    /// Gives back what the silence since the last request is worth.
+    fn hush(&mut self, now: Duration) {
+        let seconds = now.saturating_sub(self.silent).as_secs();
+        self.silent += Duration::from_secs(seconds);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.level = f64::from(seconds).mul_add(STEP, self.level).min(1.0);
+    }
+
+    /// The longest that a request may take without being slow.
+    fn bound(&mut self) -> Duration {
+        // Nothing is known at first: find out.
+        let unloaded = &self.unloaded;
+        let learnt = || unloaded.slowest_hundredth().map_or(QUICK, |took| took.mul_f64(SLOWER).max(QUICK));
+        *self.bound.get_or_insert_with(learnt)
+    }
+
+    fn scale(&mut self, by: f64) {
+        self.level = (self.level * by).clamp(Share::FLOOR.ratio(), 1.0);
     }
 }
 
@@ -251,7 +214,7 @@ mod tests {
         let mut next = Duration::from_secs(from);
         for second in from..from + seconds {
             let mut done = 0;
-            let load = rule.share.ratio();
+            let load = rule.level;
             for ms in 0..1000 {
                 let now = Duration::from_secs(second) + MS * ms;
                 if u64::from(ms) * requests / 1000 != u64::from(ms + 1) * requests / 1000 {
@@ -271,7 +234,7 @@ mod tests {
     fn without_requests_the_background_has_all_the_time() {
         let mut rule = Rule::default();
         assert_eq!(node(&mut rule, 0, 5, 0, MS, 0), [100; 5]);
-        assert_eq!(rule.share, Share::ALL);
+        assert_eq!(Share::of(rule.level), Share::ALL);
         assert_eq!(Share::ALL.rest(MS), Duration::ZERO);
     }
 
@@ -355,7 +318,7 @@ mod tests {
             rule.answered(MS, now);
             rule.worked(now);
         }
-        assert!(rule.share > Share::START, "it goes on where it was");
+        assert!(Share::of(rule.level) > Share::START, "it goes on where it was");
         // Both have rested since.
         assert_eq!(rule.worked(Duration::from_mins(2)), Share::ALL);
     }
@@ -395,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn few_requests_are_judged_together_and_one_slow_one_among_hundreds_says_nothing() {
+    fn one_slow_request_among_hundreds_says_nothing_and_five_of_five_say_a_lot() {
         let mut rule = Rule::default();
         for n in 0..1000u32 {
             rule.answered(5 * MS, 10 * MS * n);
@@ -404,20 +367,41 @@ mod tests {
             rule.worked(10 * MS * n);
             rule.answered(if n % 400 == 0 { 900 * MS } else { 5 * MS }, 10 * MS * n);
         }
-        assert_eq!(rule.share, Share::ALL);
-        for second in 60..65 {
-            rule.worked(Duration::from_secs(second));
-            rule.answered(90 * MS, Duration::from_secs(second));
+        assert_eq!(Share::of(rule.level), Share::ALL);
+        for n in 6000..6005u32 {
+            rule.worked(10 * MS * n);
+            rule.answered(90 * MS, 10 * MS * n);
         }
-        assert_eq!(rule.share, Share::ALL, "not yet told enough");
-        assert!(rule.share(Duration::from_secs(66)) < Share::ALL);
+        let share = rule.share(Duration::from_millis(60_050));
+        assert!(share < Share::of(0.6) && share > Share::of(0.5), "{share:?}");
     }
 
     #[test]
-    fn any_latency_has_a_bucket_that_reaches_it() {
-        for took in [0, 1, 63, 64, 65, 1000, 123_456, 9_999_999, 50_000_000].map(Duration::from_micros) {
-            assert!(upper(bucket(took)) >= took, "{took:?}");
+    fn it_grows_by_an_eighth_a_second_whatever_the_rate() {
+        for rate in [20, 100, 1000] {
+            let mut rule = Rule::default();
+            for n in 0..rate * 30 {
+                let now = Duration::from_secs(1) * n / rate;
+                rule.answered(5 * MS, now);
+                if n == rate * 20 {
+                    assert_eq!(rule.worked(now), Share::START);
+                }
+            }
+            let grown = rule.share(Duration::from_secs(30)).ratio() / Share::START.ratio();
+            assert!((grown / (10.0f64 / 8.0).exp() - 1.0).abs() < 0.05, "{grown} at {rate} a second");
         }
-        assert_eq!(bucket(Duration::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn what_work_has_left_behind_is_not_taken_for_the_requests_own_doing() {
+        let mut rule = Rule::default();
+        for n in 0..1000u32 {
+            rule.answered(5 * MS, 10 * MS * n);
+        }
+        rule.worked(Duration::from_secs(10));
+        for n in 0..400u32 {
+            rule.answered(50 * MS, Duration::from_secs(10) + 10 * MS * n);
+        }
+        assert!(rule.bound() < 7 * MS, "{:?}", rule.bound());
     }
 }
