@@ -1,5 +1,7 @@
 //! The commit thread: takes what waits, writes it as one batch, answers `applied`, syncs once, answers `synced`.
 //!
+//! What the background writes may wait a little for the sync of a request; see `patience`.
+//!
 //! The answer `applied` comes before the sync, so that a coordinator sends to the replicas while its own disk works: a
 //! put costs one sync and one round trip side by side, not two syncs. Only `synced` counts as a copy.
 //!
@@ -18,6 +20,7 @@ use super::error::{OpError, StoreError, SubmitError};
 use super::keys::MetaKey;
 use super::metrics::StoreMetrics;
 use super::op::Operation;
+use super::patience::{Patience, Wrote};
 use super::queue::{Queue, QueueLimits};
 use super::rows::Counters;
 use super::{Read, Space, Store};
@@ -63,6 +66,7 @@ impl<T> Ticket<T> {
 /// An operation on its way, whatever its type.
 trait Job: Send {
     fn grows(&self) -> bool;
+    fn is_background(&self) -> bool;
     /// Does it in the batch and keeps the outcome. The store's failure, if it was that.
     fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError>;
     /// Answers `applied`; says whether `synced` is still to come.
@@ -81,6 +85,10 @@ struct Pending<O: Operation> {
 impl<O: Operation> Job for Pending<O> {
     fn grows(&self) -> bool {
         O::GROWS
+    }
+
+    fn is_background(&self) -> bool {
+        O::BACKGROUND
     }
 
     fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
@@ -262,10 +270,20 @@ impl std::fmt::Debug for Pump {
 
 impl Pump {
     fn run(mut self) {
-        while let Some(jobs) = self.shared.queue.wait() {
+        let mut patience = Patience::default();
+        while let Some(jobs) = self.shared.queue.wait(patience.due()) {
+            let now = Instant::now();
+            let wrote = match &jobs[..] {
+                [] => Wrote::Nothing,
+                jobs if jobs.iter().all(|job| job.is_background()) => Wrote::Background,
+                _ => Wrote::Request,
+            };
             self.write_jobs(jobs);
-            self.sync();
+            if patience.syncs(wrote, now) {
+                self.sync();
+            }
         }
+        self.sync();
     }
 
     /// Writes the next batch of what waits and answers `applied`; says whether anything waited.

@@ -13,7 +13,7 @@
 //! | [`overlay`], [`batch`] | the pure core: operations, one after another, over what is stored |
 //! | [`leaves`] | the Merkle trees, in line with what a batch stores |
 //! | [`op`] | the operations |
-//! | [`queue`], [`commit`] | the commit thread and the way to it |
+//! | [`queue`], [`commit`], `patience` | the commit thread, the way to it, and when it syncs |
 //! | [`local`], [`passing`] | reading; which keys show nothing any more |
 //! | [`blocking`] | on which thread the store is read |
 //! | [`identity`], [`directory`] | whose data it is; opening, locking and setting aside a data directory |
@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod op;
 pub mod overlay;
 pub mod passing;
+mod patience;
 pub mod queue;
 pub mod rows;
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -99,14 +100,23 @@ impl<T> Queue<T> {
         self.drain(&mut self.lock())
     }
 
-    /// The next batch, as soon as there is one; `None` once the queue is closed and empty.
-    pub(super) fn wait(&self) -> Option<Vec<T>> {
+    /// The next batch, as soon as there is one, or an empty one when it is `due`; `None` once the queue is closed and
+    /// empty.
+    pub(super) fn wait(&self, due: Option<Instant>) -> Option<Vec<T>> {
         let mut inner = self.lock();
         while inner.waiting.is_empty() {
             if !matches!(inner.door, Door::Open) {
                 return None;
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let Some(due) = due else {
+                inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let rest = due.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Some(Vec::new());
+            }
+            inner = self.changed.wait_timeout(inner, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
         Some(self.drain(&mut inner))
     }
@@ -222,13 +232,13 @@ mod tests {
         closed.push(1, 1).unwrap();
         closed.close();
         assert_eq!(closed.push(1, 2), Err(SubmitError::Stopped));
-        assert_eq!(closed.wait(), Some(vec![1]));
-        assert_eq!(closed.wait(), None);
+        assert_eq!(closed.wait(None), Some(vec![1]));
+        assert_eq!(closed.wait(None), None);
 
         let failed = queue();
         failed.push(1, 1).unwrap();
         assert_eq!(failed.fail("disk"), [1]);
-        assert_eq!(failed.wait(), None);
+        assert_eq!(failed.wait(None), None);
         assert_eq!(failed.push(1, 2), Err(SubmitError::Fatal("disk".into())));
     }
 }

@@ -41,6 +41,7 @@ impl Operation for Arrived {
     /// How many of the entries brought anything new.
     type Outcome = usize;
     const GROWS: bool = true;
+    const BACKGROUND: bool = true;
 
     fn weight(&self) -> usize {
         self.entries.weight() + self.progress.weight()

@@ -32,6 +32,7 @@ impl Operation for MergeMany {
     /// How many of the entries brought anything new.
     type Outcome = usize;
     const GROWS: bool = true;
+    const BACKGROUND: bool = true;
 
     fn weight(&self) -> usize {
         self.entries.iter().map(|(key, state)| key.as_bytes().len() + state.len() + 64).sum()

@@ -47,6 +47,9 @@ pub trait Operation: Send + 'static {
     /// fail then (a layout that takes partitions away), may use the room kept back for it.
     const GROWS: bool;
 
+    /// Whether it is work in the background, whose sync may wait a little for one that a request needs anyway.
+    const BACKGROUND: bool = false;
+
     /// Bytes it brings along, for the bounds of the queue.
     fn weight(&self) -> usize;
 

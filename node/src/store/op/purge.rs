@@ -38,6 +38,7 @@ pub struct Purged {
 impl Operation for Purge {
     type Outcome = Purged;
     const GROWS: bool = false;
+    const BACKGROUND: bool = true;
 
     fn weight(&self) -> usize {
         self.limit.saturating_mul(64)
