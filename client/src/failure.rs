@@ -17,6 +17,9 @@ const CONTEXT: &str = "dynamo-context-bin";
 /// Reason of an answer that is too large for one message, or for this client.
 const ANSWER_TOO_LARGE: &str = "ANSWER_TOO_LARGE";
 
+/// Reasons of a node that takes no requests: it has left the cluster, has not joined it yet, or is stopping.
+const OUT_OF_SERVICE: [&str; 2] = ["NOT_SERVING", "STOPPING"];
+
 /// A failed attempt, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -63,6 +66,12 @@ impl Failure {
             Code::Unauthenticated | Code::PermissionDenied => (Kind::Final, false, Outcome::Denied),
             Code::Unimplemented | Code::Ok => (Kind::Final, false, Outcome::Answer),
             Code::ResourceExhausted | Code::Aborted => (busy, false, Outcome::Unavailable),
+            // Nothing was done, and it says nothing of the others: the next one is asked at once.
+            Code::Unavailable
+                if info.as_ref().is_some_and(|info| OUT_OF_SERVICE.contains(&&*info.reason)) =>
+            {
+                (Kind::Unreachable, true, Outcome::Unavailable)
+            }
             // A coordinator that counted too few answers says so with details; a connection that failed has none.
             Code::Unavailable if info.is_some() || wait.is_some() => (busy, false, Outcome::Unavailable),
             Code::Unavailable
@@ -184,6 +193,18 @@ mod tests {
         {
             let failure = Failure::of("a:1", &Status::new(code, "x"));
             assert_eq!((failure.kind, failure.suspect), (Kind::Unreachable, true), "{code:?}");
+        }
+    }
+
+    /// Writes waited for 200 ms each that still went to a member that had just left.
+    #[test]
+    fn a_node_that_takes_no_requests_is_passed_over_at_once() {
+        for reason in ["NOT_SERVING", "STOPPING"] {
+            let mut details = ErrorDetails::with_error_info(reason, "dynamo", HashMap::new());
+            details.set_retry_info(Some(Duration::from_millis(200)));
+            let status = Status::with_error_details(Code::Unavailable, "left", details);
+            let failure = Failure::of("a:1", &status);
+            assert_eq!((failure.kind, failure.suspect), (Kind::Unreachable, true), "{reason}");
         }
     }
 
