@@ -142,8 +142,9 @@ impl Fleet {
         Ok(held)
     }
 
-    /// Changes the size, and says what that cost.
-    pub(crate) async fn resize(&mut self, to: u16) -> Result<Moved, BenchError> {
+    /// Changes the size, and says what that cost. Looks at all processes so often: beside requests not much oftener than an
+    /// operator would, since they feel it.
+    pub(crate) async fn resize(&mut self, to: u16, often: Duration) -> Result<Moved, BenchError> {
         // A new process is up before the change begins, so that its start is no part of it.
         let running = u16::try_from(self.cluster.nodes().len()).unwrap_or(MOST);
         for ordinal in running..to {
@@ -176,7 +177,7 @@ impl Fleet {
             if quiet || waiting.elapsed() > PATIENCE {
                 break quiet;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(often).await;
         };
         let ended = Instant::now();
         let since =

@@ -62,6 +62,10 @@ struct Args {
 /// the least share of its time to all of it.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
+/// Between two looks at a change, without requests and beside them.
+const OFTEN: Duration = Duration::from_millis(100);
+const BESIDE: Duration = Duration::from_secs(1);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
@@ -94,12 +98,12 @@ async fn run(args: &Args) -> Result<Report, BenchError> {
     tokio::time::sleep(Duration::from_secs(args.before)).await;
     let before = load.cut();
     say("3 -> 4");
-    let growing = (fleet.resize(4).await?, load.cut());
+    let growing = (fleet.resize(4, BESIDE).await?, load.cut());
     // The next change has its own requests before it: what the first leaves behind is no part of what it is compared with.
     tokio::time::sleep(Duration::from_secs(args.before)).await;
     let between = load.cut();
     say("4 -> 3");
-    let shrinking = (fleet.resize(3).await?, load.cut());
+    let shrinking = (fleet.resize(3, BESIDE).await?, load.cut());
     load.end().await;
     fleet.stop().await?;
     let report = quiet.with(Felt { rate: args.rate, before, growing, between, shrinking });
@@ -115,11 +119,11 @@ async fn quiet(args: &Args, keys: u64) -> Result<(Sized, Fleet), BenchError> {
     let filled = fleet.fill(keys, args.value_bytes).await?;
     say(&format!("filled in {:.1} s; 3 -> 4", filled.as_secs_f64()));
     tokio::time::sleep(FORGOTTEN).await;
-    let growing = fleet.resize(4).await?;
+    let growing = fleet.resize(4, OFTEN).await?;
     say("the same bytes, copied plainly");
     let plain = fleet.copy_plainly(3).await?;
     say("4 -> 3");
-    let shrinking = fleet.resize(3).await?;
+    let shrinking = fleet.resize(3, OFTEN).await?;
     Ok((Sized { keys, growing, plain, shrinking }, fleet))
 }
 
