@@ -158,11 +158,10 @@ impl Read for Snapshot {
 /// that. Small rows are several times as large in memory as on disk, so theirs are small; fjall would keep 64 MiB of each.
 const fn buffer(space: Space) -> u64 {
     let mib = match space {
-        Space::Data => 32,
+        Space::Data => 16,
         // Each write passes over several nodes of its tree.
-        Space::Merkle => 16,
-        Space::Birth | Space::Hint | Space::Passing => 8,
-        Space::Meta => 4,
+        Space::Merkle => 8,
+        Space::Birth | Space::Hint | Space::Passing | Space::Meta => 4,
     };
     mib << 20
 }
