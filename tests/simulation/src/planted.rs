@@ -9,11 +9,14 @@ use dynamo_simulation::change;
 use dynamo_simulation::run::{Size, run};
 use dynamo_simulation::set_back::{self, Copy};
 
+/// Characters of what a fault was found as.
+const SHOWN: usize = 120;
+
 /// Plants one fault after another.
 #[derive(Debug, Parser)]
 struct Args {
     /// Seeds that each may take.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 1000)]
     seeds: u64,
 }
 
@@ -49,5 +52,5 @@ fn found_as(fault: Fault, seed: u64) -> Option<String> {
     }
     let verdict =
         if fault.is_of_a_change() { change::run(seed, change::SIZE) } else { run(seed, Size::default()) };
-    verdict.broken.into_iter().next()
+    verdict.broken.into_iter().next().map(|what| what.chars().take(SHOWN).collect())
 }
