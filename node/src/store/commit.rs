@@ -305,8 +305,11 @@ impl Pump {
         drop(self.shared.queue.fail("the process has ended"));
     }
 
-    /// Syncs what was written and answers `synced`.
+    /// Syncs what was written and answers `synced`; nothing once the store has failed.
     pub fn sync(&mut self) {
+        if self.shared.fatal.borrow().is_some() {
+            return;
+        }
         let commit = self.shared.last_commit.load(Ordering::Acquire);
         // Batches that changed nothing need no sync: all before them is on disk.
         if commit > self.shared.last_synced.load(Ordering::Acquire) {

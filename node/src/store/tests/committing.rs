@@ -1,5 +1,7 @@
 //! The commit thread: its order, its answers, its faults.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::executor::block_on;
 
 use super::*;
@@ -77,6 +79,59 @@ fn lesson_15_a_sync_that_failed_is_never_tried_again() {
     assert!(fatal.borrow().as_ref().is_some_and(|why| why.contains("sync")));
     pump.write();
     pump.sync();
+    assert_eq!(committer.last_synced(), synced, "what was not synced never counts as synced");
+}
+
+/// A disk that takes a sync again after one has failed, as disks do, though what was to be written then is gone.
+struct Forgetful {
+    store: MemoryStore,
+    syncs: AtomicUsize,
+}
+
+impl Read for Forgetful {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.store.get(space, key)
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: Limit,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.store.range(space, from, to, limit)
+    }
+}
+
+impl Store for Forgetful {
+    fn snapshot(&self) -> Box<dyn Read> {
+        self.store.snapshot()
+    }
+
+    fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        self.store.write(batch)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        // The first is the committer's own, when it starts.
+        match self.syncs.fetch_add(1, Ordering::Relaxed) {
+            1 => Err(StoreError::SyncFailed("once".to_owned())),
+            _ => self.store.sync(),
+        }
+    }
+}
+
+#[test]
+fn lesson_15_the_thread_does_not_try_a_failed_sync_again_when_it_ends() {
+    let disk = Arc::new(Forgetful { store: Bench::new().store, syncs: AtomicUsize::new(0) });
+    let (committer, thread) =
+        Committer::start(Arc::<Forgetful>::clone(&disk), Limits::default(), QueueLimits::default()).unwrap();
+    let synced = committer.last_synced();
+    let written = committer.submit(blind("k", "v")).unwrap();
+    assert!(matches!(block_on(written.durable()), Err(OpError::Fatal(_))));
+    assert!(thread.stop().is_err());
+    assert_eq!(disk.syncs.load(Ordering::Relaxed), 2);
     assert_eq!(committer.last_synced(), synced, "what was not synced never counts as synced");
 }
 
