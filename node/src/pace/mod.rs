@@ -4,6 +4,7 @@
 //! | module | what it says |
 //! |---|---|
 //! | [`rule`] | pure: what part of the time the background may take |
+//! | [`share`] | pure: a part of the time |
 //! | `latencies` | pure: how long requests take |
 //! | [`throttle`] | pure: so many bytes a second, and rests |
 //!
@@ -12,6 +13,7 @@
 
 mod latencies;
 pub mod rule;
+pub mod share;
 pub mod throttle;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +22,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-pub use rule::{Rule, Share};
+pub use rule::Rule;
+pub use share::Share;
 pub use throttle::Throttle;
 
 /// What a message costs whatever is in it: a request, an answer, a batch.
