@@ -25,7 +25,7 @@ const OUT_OF_SERVICE: [&str; 2] = ["NOT_SERVING", "STOPPING"];
 pub(crate) struct Failure {
     /// For the next attempt.
     pub(crate) kind: Kind,
-    /// The address did not answer at all: ask it last from now on.
+    /// The address did not answer at all, or takes no requests: ask it last from now on.
     pub(crate) suspect: bool,
     answered: Option<u32>,
     needed: Option<u32>,
@@ -57,6 +57,8 @@ impl Failure {
         let wait = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
         let busy = Kind::Busy { wait };
         let too_large = info.as_ref().is_some_and(|info| info.reason == ANSWER_TOO_LARGE);
+        // Nothing was done, and it says nothing of the others: the next one is asked at once.
+        let out_of_service = info.as_ref().is_some_and(|info| OUT_OF_SERVICE.contains(&info.reason.as_str()));
         let (kind, suspect, outcome) = match status.code() {
             Code::OutOfRange if too_large => (Kind::Final, false, Outcome::TooLarge),
             Code::InvalidArgument | Code::OutOfRange | Code::NotFound | Code::AlreadyExists => {
@@ -66,14 +68,10 @@ impl Failure {
             Code::Unauthenticated | Code::PermissionDenied => (Kind::Final, false, Outcome::Denied),
             Code::Unimplemented | Code::Ok => (Kind::Final, false, Outcome::Answer),
             Code::ResourceExhausted | Code::Aborted => (busy, false, Outcome::Unavailable),
-            // Nothing was done, and it says nothing of the others: the next one is asked at once.
-            Code::Unavailable
-                if info.as_ref().is_some_and(|info| OUT_OF_SERVICE.contains(&&*info.reason)) =>
-            {
-                (Kind::Unreachable, true, Outcome::Unavailable)
-            }
             // A coordinator that counted too few answers says so with details; a connection that failed has none.
-            Code::Unavailable if info.is_some() || wait.is_some() => (busy, false, Outcome::Unavailable),
+            Code::Unavailable if (info.is_some() || wait.is_some()) && !out_of_service => {
+                (busy, false, Outcome::Unavailable)
+            }
             Code::Unavailable
             | Code::DeadlineExceeded
             | Code::Cancelled

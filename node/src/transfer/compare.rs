@@ -294,9 +294,9 @@ impl Moving<'_> {
     }
 }
 
-/// The states of the first of these keys, until a message is full or has `most` of them; no more of them is in memory at a time. A key that
-/// is no longer here is left out. Where the tree said something else than what is stored, the position is `odd`: the
-/// leaf is stale, or a write came in between.
+/// The states of the first of these keys, until a message is full or has `most` of them; no more of them is in memory at a
+/// time. A key that is no longer here is left out. Where the tree said something else than what is stored, the position is
+/// `odd`: the leaf is stale, or a write came in between.
 fn message(
     local: &Local,
     owed: &mut VecDeque<Difference>,

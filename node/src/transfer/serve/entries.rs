@@ -81,14 +81,7 @@ pub fn pull(
     let (partition, after) = admit(layouts, request)?;
     let snapshot = Local::over(store.snapshot());
     let left = if request.batches == 0 { u32::MAX } else { request.batches };
-    let reading = Reading {
-        local: snapshot,
-        partition,
-        after,
-        first: true,
-        left,
-        foreground: serving.foreground.clone(),
-    };
+    let reading = Reading::new(snapshot, partition, after, left, serving.foreground.clone());
     let served = serving.begin();
     let batches = stream::unfold((Some(reading), me, served), |(reading, me, served)| async move {
         let mut reading = reading?;
@@ -176,6 +169,17 @@ struct Reading {
 }
 
 impl Reading {
+    /// At the beginning, or after a key: so many batches at the most, in pieces as `foreground` asks for.
+    const fn new(
+        local: Local,
+        partition: Partition,
+        after: Option<DataKey>,
+        left: u32,
+        foreground: Foreground,
+    ) -> Self {
+        Self { local, partition, after, first: true, left, foreground }
+    }
+
     fn next(&mut self) -> Result<PullBatch, StoreError> {
         let scan =
             self.local.scan(self.partition, self.after.as_ref(), self.foreground.piece(BATCH_BYTES))?;
@@ -207,14 +211,7 @@ mod tests {
         let keys = keys(10);
         let local = local(&keys.iter().map(|(_, key)| (key.as_str(), BATCH_BYTES / 3)).collect::<Vec<_>>());
         let read = |after: Option<DataKey>| {
-            let mut reading = Reading {
-                local: local.clone(),
-                partition: Partition(0),
-                after,
-                first: true,
-                left: 99,
-                foreground: Foreground::default(),
-            };
+            let mut reading = Reading::new(local.clone(), Partition(0), after, 99, Foreground::default());
             let mut batches = vec![reading.next().unwrap()];
             while !batches.last().unwrap().done {
                 batches.push(reading.next().unwrap());
@@ -245,14 +242,7 @@ mod tests {
     async fn a_batch_with_a_large_entry_goes_in_parts() {
         let keys = keys(2);
         let local = local(&[(keys[0].1.as_str(), 3 << 20), (keys[1].1.as_str(), 10)]);
-        let mut reading = Reading {
-            local,
-            partition: Partition(0),
-            after: None,
-            first: true,
-            left: 99,
-            foreground: Foreground::default(),
-        };
+        let mut reading = Reading::new(local, Partition(0), None, 99, Foreground::default());
         let (large, small) = (reading.next().unwrap(), reading.next().unwrap());
         let whole: Vec<_> = in_parts(Ok(small.clone())).collect().await;
         assert_eq!(whole.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [small]);
